@@ -1,0 +1,59 @@
+export { AssertionError, assert, assertNever } from "./core/assert.ts";
+export type { Branded } from "./core/brand.ts";
+export { ByteReader, ByteWriter, ShortInputError } from "./core/bytes.ts";
+export { formatDuration, parseDuration } from "./core/duration.ts";
+export {
+  CodedError,
+  type CodedErrorFields,
+  causeText,
+  type DefinedError,
+  define,
+  type ErrorDefinition,
+  type ErrorLevel,
+  type ErrorScope,
+  formatCodedError,
+  isCodedError,
+} from "./core/errors.ts";
+export { type Random, randomFrom, seededRandom } from "./core/random.ts";
+export { Secret } from "./core/secret.ts";
+export { Channel } from "./channel.ts";
+export {
+  ConfigError,
+  type ConfigProblem,
+  checkShape,
+  formatConfigProblem,
+  parseToml,
+  parseYaml,
+  type Static,
+  stringifyToml,
+  type TSchema,
+  Type,
+} from "./config.ts";
+export { Backoff, Semaphore } from "./limits.ts";
+export {
+  createLogger,
+  formatLogTime,
+  type LogFields,
+  type Logger,
+  type LogLevel,
+  type LogSink,
+  logLevels,
+  silentLogger,
+} from "./logger.ts";
+export { isAbort, TaskGroup } from "./task-group.ts";
+export { nodeClock, nodeDisk, nodeWorld } from "./world/node-world.ts";
+export type {
+  Child,
+  Clock,
+  Disk,
+  DiskFile,
+  Faults,
+  FileFacts,
+  Listener,
+  Network,
+  Processes,
+  SpawnOptions,
+  Timer,
+  TlsFiles,
+  World,
+} from "./world/world.ts";
