@@ -1,1 +1,27 @@
-
+export { campaign, electionLeader, type Leadership, observeElection } from "./election.ts";
+export { metastoreErrors } from "./errors.ts";
+export { type FollowStep, follow } from "./follow.ts";
+export { decodeHexKey, hexKey, hexPrefix } from "./hex-key.ts";
+export {
+  type CompareOperator,
+  type Comparison,
+  type KeySelection,
+  type KeyValue,
+  type LeaseId,
+  type LeaseInfo,
+  type LeaseState,
+  type Metastore,
+  type MetastoreStatus,
+  type Operation,
+  type OperationResult,
+  type RangeOptions,
+  type RangeResult,
+  type Revision,
+  type Transaction,
+  type TransactionResult,
+  textOf,
+  type WatchBatch,
+  type WatchEvent,
+  type WatchOptions,
+} from "./metastore.ts";
+export { openSession, type Session } from "./session.ts";

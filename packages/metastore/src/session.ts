@@ -1,0 +1,76 @@
+/**
+ * A lease that is kept alive for as long as its owner lives. When it cannot be kept, `lost` aborts: the owner must stop what it
+ * does under the lease *before* others may take over, so `lost` also aborts when no answer came for the lease's whole time.
+ */
+import { type Logger, TaskGroup, type World, isAbort } from "@skein/base";
+import { metastoreErrors } from "./errors.ts";
+import type { LeaseId, Metastore } from "./metastore.ts";
+
+export interface Session extends AsyncDisposable {
+  readonly lease: LeaseId;
+  readonly ttlSeconds: number;
+  /** Aborts when the lease is gone, or may be gone. Its reason is the error. Not aborted by `close`. */
+  readonly lost: AbortSignal;
+  /** Revokes the lease, so that others need not wait for it to expire; gives up after a second. */
+  close(): Promise<void>;
+}
+
+/** Grants a lease and keeps it: a keep-alive each third of its time, tried again each second while the store is away. */
+export async function openSession(
+  world: World,
+  store: Metastore,
+  options: { readonly ttlSeconds: number; readonly leaseId?: LeaseId; readonly log?: Logger },
+): Promise<Session> {
+  const askedMs = world.clock.monotonicMs();
+  const granted = await store.grantLease(options.ttlSeconds, options.leaseId);
+  const lost = new AbortController();
+  const group = new TaskGroup();
+  let deadlineMs = askedMs + granted.ttlSeconds * 1000;
+  let timer = world.clock.timer(deadlineMs - world.clock.monotonicMs(), expire);
+
+  function expire(): void {
+    lost.abort(metastoreErrors.leaseNotFound([granted.id]));
+    group.abort(new DOMException("the lease is lost", "AbortError"));
+  }
+
+  group.spawn(async (signal) => {
+    const pauseMs = Math.max(100, (granted.ttlSeconds * 1000) / 3);
+    let waitMs = pauseMs;
+    for (;;) {
+      await world.clock.sleep(waitMs, signal);
+      // Counted from before the request: the store may have renewed the lease as early as that.
+      const sentMs = world.clock.monotonicMs();
+      try {
+        const renewed = await store.keepAliveLease(granted.id);
+        if (signal.aborted) return;
+        deadlineMs = sentMs + renewed.ttlSeconds * 1000;
+        timer.cancel();
+        timer = world.clock.timer(Math.max(0, deadlineMs - world.clock.monotonicMs()), expire);
+        waitMs = pauseMs;
+      } catch (error) {
+        if (metastoreErrors.leaseNotFound.is(error) || metastoreErrors.closed.is(error)) {
+          lost.abort(error);
+          timer.cancel();
+          return;
+        }
+        if (isAbort(error, signal)) return;
+        // The deadline's timer decides; until then the store may come back.
+        options.log?.warn("cannot keep the lease alive", { lease: granted.id.toString(16), error });
+        waitMs = Math.min(1000, pauseMs);
+      }
+    }
+  });
+
+  let closing: Promise<void> | undefined;
+  const close = () =>
+    (closing ??= (async () => {
+      timer.cancel();
+      await group[Symbol.asyncDispose]();
+      if (lost.signal.aborted) return;
+      const patience = new AbortController();
+      // A store that is away must not hold up a shutdown: the lease then ends by itself.
+      await Promise.race([store.revokeLease(granted.id).catch(() => {}), world.clock.sleep(1000, patience.signal).catch(() => {})]);
+      patience.abort();
+    })());
+  return { lease: granted.id, ttlSeconds: granted.ttlSeconds, lost: lost.signal, close, [Symbol.asyncDispose]: close };
+}
