@@ -1,0 +1,675 @@
+/**
+ * Raft as a step function: inputs in, a Ready out. No clock, no chance of its own, no disk, no network; the same inputs give
+ * the same outputs. SPEC.md numbers what holds; the order in which a Ready must be done stands in `types.ts`.
+ *
+ *                 election timeout            majority would vote          majority voted
+ *   follower ───────────────────────▶ preCandidate ───────────▶ candidate ───────────▶ leader
+ *      ▲                                   │                        │                    │
+ *      └───────── a higher term, or a leader of this term ─────────┴── no quorum heard ─┘
+ */
+import { assert, assertNever } from "@skein/base";
+import { applyChange, committedIndex, countVotes, decodeChange, encodeChange, isJoint, isVoter, peersOf } from "./membership.ts";
+import { Progress } from "./progress.ts";
+import { RaftLog } from "./raft-log.ts";
+import type {
+  Entry,
+  HardState,
+  LogView,
+  Membership,
+  MembershipChange,
+  Message,
+  MessageBody,
+  PeerId,
+  ReadState,
+  Ready,
+  Role,
+  SnapshotMeta,
+} from "./types.ts";
+
+export interface RaftOptions {
+  readonly id: PeerId;
+  readonly log: LogView;
+  readonly hardState: HardState;
+  readonly membership: Membership;
+  /** What the state machine has applied durably. */
+  readonly applied: number;
+  /** Ticks without a leader before an election; each peer draws from [electionTicks, 2 × electionTicks). */
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  /** Draws a whole number in [0, limit). */
+  readonly draw: (limit: number) => number;
+  /** Bytes of one append message. */
+  readonly appendBytesMax: number;
+  /** Appends on their way to one peer. */
+  readonly inflightMax: number;
+  /** Bytes of proposals that are not committed yet; over it `propose` says "busy". */
+  readonly uncommittedBytesMax: number;
+  /** Bytes of committed entries in one Ready. */
+  readonly applyBytesMax: number;
+  /** A peer does not vote for one of lower priority while their logs are equal. Default 0. */
+  readonly priority?: number;
+}
+
+export type ProposeResult = { readonly index: number; readonly term: number } | "notLeader" | "busy" | "transferring";
+
+export class Raft {
+  readonly id: PeerId;
+  readonly #options: RaftOptions;
+  readonly #log: RaftLog;
+  #term: number;
+  #vote: PeerId;
+  #role: Role = "follower";
+  #leader: PeerId = 0;
+  #membership: Membership;
+  #priority: number;
+
+  #electionElapsed = 0;
+  #heartbeatElapsed = 0;
+  #electionTimeout = 0;
+  readonly #answers = new Map<PeerId, boolean>();
+  #progress = new Map<PeerId, Progress>();
+  #uncommittedBytes = 0;
+  /** No second membership change is proposed before this index is applied. */
+  #pendingChangeIndex = 0;
+  #transferee: PeerId = 0;
+  #transferElapsed = 0;
+
+  /** Reads that wait for a round of heartbeats, oldest first. */
+  #pendingReads: {
+    readonly round: number;
+    readonly index: number;
+    readonly context: string;
+    readonly from: PeerId;
+    readonly heard: Set<PeerId>;
+  }[] = [];
+  /** Reads that came before this leader had committed an entry of its term. */
+  #earlyReads: { readonly context: string; readonly from: PeerId }[] = [];
+  #readRound = 0;
+
+  #messages: Message[] = [];
+  #messagesAfterPersist: Message[] = [];
+  #reads: ReadState[] = [];
+  #saidHardState: HardState;
+
+  constructor(options: RaftOptions) {
+    this.id = options.id;
+    this.#options = options;
+    this.#log = new RaftLog(options.log, options.hardState.commit, options.applied);
+    this.#term = options.hardState.term;
+    this.#vote = options.hardState.vote;
+    this.#membership = options.membership;
+    this.#priority = options.priority ?? 0;
+    this.#saidHardState = options.hardState;
+    this.#drawElectionTimeout();
+  }
+
+  get term(): number {
+    return this.#term;
+  }
+  get role(): Role {
+    return this.#role;
+  }
+  /** 0 when unknown. */
+  get leader(): PeerId {
+    return this.#leader;
+  }
+  get membership(): Membership {
+    return this.#membership;
+  }
+  get committed(): number {
+    return this.#log.committed;
+  }
+  get applied(): number {
+    return this.#log.applied;
+  }
+  get lastIndex(): number {
+    return this.#log.lastIndex;
+  }
+  /** What the leader knows of its peers; empty elsewhere. */
+  get progress(): ReadonlyMap<PeerId, Progress> {
+    return this.#progress;
+  }
+  setPriority(priority: number): void {
+    this.#priority = priority;
+  }
+
+  // ── inputs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  tick(): void {
+    this.#electionElapsed++;
+    if (this.#role === "leader") this.#tickLeader();
+    else if (this.#electionElapsed >= this.#electionTimeout && this.#mayCampaign()) this.#campaign("preVote", false);
+  }
+
+  /** Stands for election now. */
+  campaign(): void {
+    if (this.#role !== "leader" && this.#mayCampaign()) this.#campaign("preVote", false);
+  }
+
+  propose(data: Uint8Array): ProposeResult {
+    return this.#propose({ kind: "normal", data });
+  }
+
+  /** One change at a time; "busy" while one is not applied. An empty list of steps leaves a joint configuration. */
+  proposeChange(change: MembershipChange): ProposeResult | "impossible" {
+    if (this.#role !== "leader") return "notLeader";
+    if (this.#pendingChangeIndex > this.#log.applied) return "busy";
+    const next = applyChange(this.#membership, change);
+    // A leader does not propose its own end: those who stay could not know that it is committed. It transfers first.
+    if (next === null || !next.voters.includes(this.id)) return "impossible";
+    const result = this.#propose({ kind: "change", data: encodeChange(change) });
+    if (typeof result === "object") this.#pendingChangeIndex = result.index;
+    return result;
+  }
+
+  /** Asks for a point from which a read sees all that was acknowledged before. Answered in `Ready.reads`; lost when the leader changes. */
+  readIndex(context: string): void {
+    if (this.#role === "leader") this.#readAtLeader(context, this.id);
+    else if (this.#leader !== 0) this.#send(this.#leader, { kind: "readIndex", context });
+  }
+
+  /** Hands leadership to a voter that has caught up, or will soon; given up after an election timeout. */
+  transferLeader(to: PeerId): boolean {
+    if (this.#role !== "leader" || !isVoter(this.#membership, to)) return false;
+    if (to === this.id) {
+      this.#transferee = 0;
+      return true;
+    }
+    const progress = this.#progress.get(to);
+    if (progress === undefined) return false;
+    this.#transferee = to;
+    this.#transferElapsed = 0;
+    if (progress.match === this.#log.lastIndex) this.#send(to, { kind: "timeoutNow" });
+    else this.#sendAppend(progress, true);
+    return true;
+  }
+
+  /** Entries of a Ready are durable. `index` and `term` are those of its last entry. */
+  persisted(index: number, term: number): void {
+    this.#log.persisted(index, term);
+    const self = this.#progress.get(this.id);
+    if (this.#role !== "leader" || self === undefined) return;
+    if (self.agreed(this.#log.durableIndex)) this.#advanceCommit();
+  }
+
+  /** The snapshot of a Ready, log and state machine, is durable. */
+  snapshotPersisted(index: number): void {
+    this.#log.snapshotPersisted(index);
+  }
+
+  reportApplied(index: number): void {
+    assert(index <= this.#log.committed, "only what is committed is applied");
+    this.#log.applied = Math.max(this.#log.applied, index);
+    // A joint configuration ends by itself: whoever leads when its entry is applied proposes the way out.
+    if (this.#role === "leader" && isJoint(this.#membership) && this.#log.applied >= this.#pendingChangeIndex && this.#transferee === 0) {
+      const result = this.#propose({ kind: "change", data: encodeChange({ steps: [] }) });
+      if (typeof result === "object") this.#pendingChangeIndex = result.index;
+    }
+  }
+
+  /** A committed change entry is applied: from now on its membership counts. Gives the new one, or null when it was refused. */
+  applyChange(data: Uint8Array): Membership | null {
+    const next = applyChange(this.#membership, decodeChange(data));
+    if (next === null) return null;
+    this.#setMembership(next);
+    return next;
+  }
+
+  /** The transport lost a peer: what was on its way is not assumed to arrive. */
+  reportUnreachable(peer: PeerId): void {
+    const progress = this.#progress.get(peer);
+    if (progress?.state.kind === "replicate") progress.becomeProbe();
+  }
+
+  /** A snapshot that was asked for arrived at the peer, or could not be delivered. */
+  reportSnapshot(peer: PeerId, isInstalled: boolean): void {
+    const progress = this.#progress.get(peer);
+    if (progress === undefined || progress.state.kind !== "snapshot") return;
+    if (!isInstalled) progress.state = { kind: "snapshot", index: 0 };
+    progress.becomeProbe();
+    progress.state = { kind: "probe", paused: true }; // until it is heard of: it is busy with the snapshot
+  }
+
+  step(message: Message): void {
+    if (message.term > this.#term) {
+      const isVoteRequest = message.kind === "vote" || message.kind === "preVote";
+      // A peer that hears a leader does not help to unseat it (check-quorum), unless the leader itself asks (transfer).
+      if (isVoteRequest && !message.isTransfer && this.#leader !== 0 && this.#electionElapsed < this.#options.electionTicks) return;
+      const keepsTerm = message.kind === "preVote" || (message.kind === "preVoteAnswer" && message.granted);
+      if (!keepsTerm) {
+        const fromLeader = message.kind === "append" || message.kind === "heartbeat" || message.kind === "snapshot";
+        this.#becomeFollower(message.term, fromLeader ? message.from : 0);
+      }
+    } else if (message.term < this.#term) {
+      this.#answerOldTerm(message);
+      return;
+    }
+    switch (message.kind) {
+      case "vote":
+      case "preVote":
+        return this.#onVoteRequest(message);
+      case "voteAnswer":
+      case "preVoteAnswer":
+        return this.#onVoteAnswer(message);
+      case "append":
+        this.#followLeader(message.from);
+        return this.#onAppend(message);
+      case "heartbeat":
+        this.#followLeader(message.from);
+        this.#log.commitTo(Math.min(message.commit, this.#log.lastIndex));
+        return this.#send(message.from, { kind: "heartbeatAnswer", context: message.context });
+      case "snapshot":
+        this.#followLeader(message.from);
+        return this.#onSnapshot(message);
+      case "appendAnswer":
+        return this.#onAppendAnswer(message);
+      case "heartbeatAnswer":
+        return this.#onHeartbeatAnswer(message);
+      case "timeoutNow":
+        if (this.#role === "follower" && this.#mayCampaign()) this.#campaign("vote", true);
+        return;
+      case "readIndex":
+        if (this.#role === "leader") this.#readAtLeader(message.context, message.from);
+        return;
+      case "readIndexAnswer":
+        this.#reads.push({ index: message.index, context: message.context });
+        return;
+      default:
+        return assertNever(message);
+    }
+  }
+
+  // ── output ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get hasReady(): boolean {
+    return (
+      this.#messages.length > 0 ||
+      this.#messagesAfterPersist.length > 0 ||
+      this.#reads.length > 0 ||
+      this.#log.hasWork ||
+      !sameHardState(this.#hardState(), this.#saidHardState)
+    );
+  }
+
+  takeReady(): Ready {
+    const hardState = this.#hardState();
+    const changed = !sameHardState(hardState, this.#saidHardState);
+    this.#saidHardState = hardState;
+    const { entries, snapshot } = this.#log.takeUnstable();
+    const ready: Ready = {
+      messages: this.#messages,
+      hardState: changed ? hardState : undefined,
+      entries,
+      snapshot,
+      messagesAfterPersist: this.#messagesAfterPersist,
+      committed: this.#log.takeCommitted(this.#options.applyBytesMax),
+      reads: this.#reads,
+    };
+    this.#messages = [];
+    this.#messagesAfterPersist = [];
+    this.#reads = [];
+    return ready;
+  }
+
+  #hardState(): HardState {
+    return { term: this.#term, vote: this.#vote, commit: this.#log.committed };
+  }
+
+  // ── roles ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #becomeFollower(term: number, leader: PeerId): void {
+    if (term !== this.#term) {
+      assert(term > this.#term, "terms never go back");
+      this.#term = term;
+      this.#vote = 0;
+    }
+    this.#role = "follower";
+    this.#leader = leader;
+    this.#leaveLeadership();
+    this.#electionElapsed = 0;
+    this.#drawElectionTimeout();
+  }
+
+  #followLeader(leader: PeerId): void {
+    assert(this.#role !== "leader", `two leaders in term ${this.#term}: ${this.id} and ${leader}`); // invariant R1
+    if (this.#role !== "follower") this.#becomeFollower(this.#term, leader);
+    this.#leader = leader;
+    this.#electionElapsed = 0;
+  }
+
+  /**
+   * Only a voter stands for election, and only with all committed membership changes applied: a peer that counts votes by an
+   * old membership could be elected beside one that counts by the new (SPEC R7).
+   */
+  #mayCampaign(): boolean {
+    if (!isVoter(this.#membership, this.id)) return false;
+    if (this.#log.applied >= this.#log.committed) return true;
+    const unapplied = this.#log.entries(this.#log.applied + 1, Number.POSITIVE_INFINITY, this.#log.committed + 1);
+    return unapplied?.every(({ kind }) => kind !== "change") === true;
+  }
+
+  #campaign(kind: "preVote" | "vote", isTransfer: boolean): void {
+    this.#leaveLeadership();
+    this.#leader = 0;
+    this.#electionElapsed = 0;
+    this.#drawElectionTimeout();
+    if (kind === "preVote") this.#role = "preCandidate";
+    else {
+      this.#role = "candidate";
+      this.#term++;
+      this.#vote = this.id;
+    }
+    this.#answers.clear();
+    this.#answers.set(this.id, true);
+    const body = {
+      kind,
+      lastIndex: this.#log.lastIndex,
+      lastTerm: this.#log.lastTerm,
+      isTransfer,
+      priority: this.#priority,
+    } as const;
+    const term = kind === "preVote" ? this.#term + 1 : this.#term;
+    for (const peer of [...new Set([...this.#membership.voters, ...this.#membership.votersOutgoing])].sort((a, b) => a - b)) {
+      if (peer === this.id) continue;
+      const message = { from: this.id, to: peer, term, ...body };
+      if (kind === "preVote") this.#messages.push(message);
+      else this.#messagesAfterPersist.push(message); // its own vote must be durable before it is counted anywhere
+    }
+    this.#countVotes();
+  }
+
+  #countVotes(): void {
+    const result = countVotes(this.#membership, (peer) => this.#answers.get(peer));
+    if (result === "lost") this.#becomeFollower(this.#term, 0);
+    else if (result === "won") {
+      if (this.#role === "preCandidate") this.#campaign("vote", false);
+      else this.#becomeLeader();
+    }
+  }
+
+  #becomeLeader(): void {
+    this.#role = "leader";
+    this.#leader = this.id;
+    this.#answers.clear();
+    this.#electionElapsed = 0;
+    this.#heartbeatElapsed = 0;
+    this.#progress = new Map(peersOf(this.#membership).map((peer) => [peer, new Progress(peer, this.#log.lastIndex + 1)]));
+    const self = this.#progress.get(this.id);
+    if (self !== undefined) {
+      self.match = this.#log.durableIndex;
+      self.state = { kind: "replicate", inflight: [] };
+    }
+    // A change may be among the entries that are not applied yet: none is proposed before they are.
+    this.#pendingChangeIndex = this.#log.lastIndex;
+    this.#uncommittedBytes = 0;
+    this.#appendOwn({ kind: "normal", data: new Uint8Array(0) }); // opens the term: only entries of this term commit by count (R5)
+    this.#broadcastAppend();
+  }
+
+  #leaveLeadership(): void {
+    this.#progress = new Map();
+    this.#pendingReads = [];
+    this.#earlyReads = [];
+    this.#transferee = 0;
+    this.#answers.clear();
+  }
+
+  #tickLeader(): void {
+    if (this.#transferee !== 0 && ++this.#transferElapsed >= this.#options.electionTicks) this.#transferee = 0;
+    if (this.#electionElapsed >= this.#options.electionTicks) {
+      this.#electionElapsed = 0;
+      if (!this.#hasQuorum()) return this.#becomeFollower(this.#term, 0); // nobody hears it: it must not serve reads
+      if (!isVoter(this.#membership, this.id)) this.#handOver();
+    }
+    if (++this.#heartbeatElapsed >= this.#options.heartbeatTicks) {
+      this.#heartbeatElapsed = 0;
+      this.#broadcastHeartbeat();
+    }
+  }
+
+  /**
+   * A leader that is no longer a voter (its removal was proposed by the one before it) leads on until a voter that has
+   * everything takes over: if it just stopped, those who stay might never learn that the removal is committed.
+   */
+  #handOver(): void {
+    for (const { peer, match } of this.#progress.values()) {
+      if (this.#membership.voters.includes(peer) && match === this.#log.lastIndex) return this.#send(peer, { kind: "timeoutNow" });
+    }
+  }
+
+  #hasQuorum(): boolean {
+    const heard = countVotes(this.#membership, (peer) => peer === this.id || this.#progress.get(peer)?.isActive === true);
+    for (const progress of this.#progress.values()) progress.isActive = false;
+    return heard === "won";
+  }
+
+  #drawElectionTimeout(): void {
+    this.#electionTimeout = this.#options.electionTicks + this.#options.draw(this.#options.electionTicks);
+  }
+
+  // ── elections ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #onVoteRequest(message: Extract<Message, { kind: "vote" | "preVote" }>): void {
+    const canVote =
+      message.kind === "preVote"
+        ? message.term > this.#term || (this.#vote === 0 && this.#leader === 0) || this.#vote === message.from
+        : this.#vote === message.from || (this.#vote === 0 && this.#leader === 0);
+    const isBehind = !this.#log.isUpToDate(message.lastIndex, message.lastTerm);
+    const isEqual = message.lastIndex === this.#log.lastIndex && message.lastTerm === this.#log.lastTerm;
+    const isOutranked = isEqual && message.priority < this.#priority && !message.isTransfer;
+    const granted = canVote && !isBehind && !isOutranked;
+    if (message.kind === "preVote") {
+      // The answer to a request that would be granted carries the term that was asked for, so that it is not taken for an old one.
+      this.#messages.push({ from: this.id, to: message.from, term: granted ? message.term : this.#term, kind: "preVoteAnswer", granted });
+      return;
+    }
+    if (granted) {
+      this.#vote = message.from;
+      this.#electionElapsed = 0;
+    }
+    this.#sendAfterPersist(message.from, { kind: "voteAnswer", granted });
+  }
+
+  #onVoteAnswer(message: Extract<Message, { kind: "voteAnswer" | "preVoteAnswer" }>): void {
+    const role = message.kind === "voteAnswer" ? "candidate" : "preCandidate";
+    if (this.#role !== role || this.#answers.has(message.from)) return;
+    this.#answers.set(message.from, message.granted);
+    this.#countVotes();
+  }
+
+  /** A message of a term that is over: its sender must learn of the new one, or it stays stuck behind a partition. */
+  #answerOldTerm(message: Message): void {
+    if (message.kind === "append" || message.kind === "heartbeat" || message.kind === "snapshot")
+      this.#sendAfterPersist(message.from, { kind: "appendAnswer", index: this.#log.committed, rejected: false });
+    else if (message.kind === "preVote") this.#send(message.from, { kind: "preVoteAnswer", granted: false });
+    else if (message.kind === "vote") this.#sendAfterPersist(message.from, { kind: "voteAnswer", granted: false });
+  }
+
+  // ── the follower's log ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  #onAppend(message: Extract<Message, { kind: "append" }>): void {
+    if (message.prevIndex < this.#log.committed) {
+      // Older than what is settled: nothing to take, but the leader should learn where this peer is.
+      return this.#sendAfterPersist(message.from, { kind: "appendAnswer", index: this.#log.committed, rejected: false });
+    }
+    const agreed = this.#log.appendFrom(message.prevIndex, message.prevTerm, message.entries);
+    if (agreed === false) {
+      const hint = this.#log.conflictHint(message.prevIndex, message.prevTerm);
+      return this.#sendAfterPersist(message.from, {
+        kind: "appendAnswer",
+        index: message.prevIndex,
+        rejected: true,
+        hintIndex: hint.index,
+        hintTerm: hint.term,
+      });
+    }
+    this.#log.commitTo(Math.min(message.commit, agreed));
+    this.#sendAfterPersist(message.from, { kind: "appendAnswer", index: agreed, rejected: false });
+  }
+
+  #onSnapshot(message: Extract<Message, { kind: "snapshot" }>): void {
+    const { snapshot } = message;
+    if (snapshot.index > this.#log.committed) {
+      if (this.#log.matches(snapshot.index, snapshot.term)) this.#log.commitTo(snapshot.index);
+      else {
+        this.#log.restore(snapshot);
+        this.#setMembership(snapshot.membership);
+      }
+    }
+    this.#sendAfterPersist(message.from, { kind: "appendAnswer", index: this.#log.committed, rejected: false });
+  }
+
+  // ── the leader's log ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #propose(body: Pick<Entry, "kind" | "data">): ProposeResult {
+    if (this.#role !== "leader" || !this.#progress.has(this.id)) return "notLeader";
+    if (this.#transferee !== 0) return "transferring";
+    if (this.#uncommittedBytes > 0 && this.#uncommittedBytes + body.data.length > this.#options.uncommittedBytesMax) return "busy";
+    const entry = this.#appendOwn(body);
+    this.#broadcastAppend();
+    return { index: entry.index, term: entry.term };
+  }
+
+  #appendOwn(body: Pick<Entry, "kind" | "data">): Entry {
+    const entry: Entry = { term: this.#term, index: this.#log.lastIndex + 1, ...body };
+    this.#log.append([entry]);
+    this.#uncommittedBytes += body.data.length;
+    return entry;
+  }
+
+  #broadcastAppend(): void {
+    for (const progress of this.#progress.values()) if (progress.peer !== this.id) this.#sendAppend(progress, false);
+  }
+
+  /** Sends what the peer lacks, as far as its window allows. With `evenIfEmpty` one message goes out even without news. */
+  #sendAppend(progress: Progress, evenIfEmpty: boolean): void {
+    let mustSend = evenIfEmpty;
+    while (!progress.isPaused(this.#options.inflightMax)) {
+      const prevIndex = progress.next - 1;
+      const prevTerm = this.#log.term(prevIndex);
+      const entries = this.#log.entries(progress.next, this.#options.appendBytesMax);
+      if (prevTerm === undefined || entries === null) return this.#sendSnapshot(progress);
+      if (entries.length === 0 && !mustSend) return;
+      this.#send(progress.peer, { kind: "append", prevIndex, prevTerm, entries, commit: this.#log.committed });
+      progress.sent(prevIndex + entries.length, entries.length);
+      mustSend = false;
+      if (entries.length === 0) return;
+    }
+  }
+
+  #sendSnapshot(progress: Progress): void {
+    if (!progress.isActive) return; // it would not arrive; its next sign of life asks again
+    const snapshot: SnapshotMeta = this.#options.log.snapshot();
+    assert(snapshot.index > 0, "a compacted log has a snapshot");
+    this.#send(progress.peer, { kind: "snapshot", snapshot });
+    progress.sentSnapshot(snapshot.index);
+  }
+
+  #onAppendAnswer(message: Extract<Message, { kind: "appendAnswer" }>): void {
+    const progress = this.#role === "leader" ? this.#progress.get(message.from) : undefined;
+    if (progress === undefined) return;
+    progress.isActive = true;
+    if (message.rejected) {
+      // Skip the whole of a term that the peer does not have (the paper's §5.3 optimisation).
+      const { index } = this.#log.conflictHint(message.hintIndex, message.hintTerm);
+      if (progress.rejected(message.index, index)) this.#sendAppend(progress, true);
+      return;
+    }
+    if (message.index > this.#log.lastIndex) return; // of an earlier life of this log; nothing that this leader sent
+    const wasPaused = progress.isPaused(this.#options.inflightMax);
+    const isNews = progress.agreed(message.index);
+    if (isNews && this.#advanceCommit()) this.#broadcastCommit();
+    else if (wasPaused || progress.next <= this.#log.lastIndex) this.#sendAppend(progress, false);
+    if (this.#transferee === message.from && progress.match === this.#log.lastIndex) this.#send(message.from, { kind: "timeoutNow" });
+  }
+
+  /** Commits what a majority has, if it is of this term (paper §5.4.2; SPEC R5). True when the commit index moved. */
+  #advanceCommit(): boolean {
+    const index = committedIndex(this.#membership, (peer) => this.#progress.get(peer)?.match ?? 0);
+    if (!Number.isFinite(index) || index <= this.#log.committed || this.#log.term(index) !== this.#term) return false;
+    const before = this.#log.committed;
+    this.#log.commitTo(index);
+    if (this.#uncommittedBytes > 0) {
+      const settled = this.#log.entries(before + 1, Number.POSITIVE_INFINITY, index + 1) ?? [];
+      this.#uncommittedBytes = Math.max(0, this.#uncommittedBytes - settled.reduce((bytes, entry) => bytes + entry.data.length, 0));
+    }
+    this.#releaseEarlyReads();
+    return true;
+  }
+
+  /** Followers apply as soon as they hear of the commit: with the next append, or at once when there is none. */
+  #broadcastCommit(): void {
+    for (const progress of this.#progress.values()) if (progress.peer !== this.id) this.#sendAppend(progress, true);
+  }
+
+  #broadcastHeartbeat(): void {
+    for (const progress of this.#progress.values()) {
+      if (progress.peer === this.id) continue;
+      // Never beyond what the peer is known to have: its log may disagree there.
+      this.#send(progress.peer, { kind: "heartbeat", commit: Math.min(progress.match, this.#log.committed), context: this.#readRound });
+    }
+  }
+
+  #onHeartbeatAnswer(message: Extract<Message, { kind: "heartbeatAnswer" }>): void {
+    const progress = this.#role === "leader" ? this.#progress.get(message.from) : undefined;
+    if (progress === undefined) return;
+    progress.heardOf(this.#options.inflightMax);
+    // Even without news: an append that was lost at the end of the log is noticed only by a later one that does not fit.
+    if (progress.match < this.#log.lastIndex) this.#sendAppend(progress, true);
+    for (const read of this.#pendingReads) if (read.round <= message.context) read.heard.add(message.from);
+    this.#releaseReads();
+  }
+
+  // ── reads ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #readAtLeader(context: string, from: PeerId): void {
+    if (this.#log.term(this.#log.committed) !== this.#term) {
+      this.#earlyReads.push({ context, from }); // it does not know yet what earlier leaders committed (dissertation §6.4)
+      return;
+    }
+    this.#pendingReads.push({ round: ++this.#readRound, index: this.#log.committed, context, from, heard: new Set([this.id]) });
+    this.#broadcastHeartbeat();
+    this.#releaseReads(); // alone it is its own majority
+  }
+
+  #releaseEarlyReads(): void {
+    if (this.#earlyReads.length === 0 || this.#log.term(this.#log.committed) !== this.#term) return;
+    for (const { context, from } of this.#earlyReads.splice(0)) this.#readAtLeader(context, from);
+  }
+
+  /** A read is good once a majority has confirmed the leader after it was asked; so are all that were asked before it. */
+  #releaseReads(): void {
+    const last = this.#pendingReads.findLastIndex(
+      ({ heard }) => countVotes(this.#membership, (peer) => heard.has(peer) || undefined) === "won",
+    );
+    for (const { index, context, from } of this.#pendingReads.splice(0, last + 1)) {
+      if (from === this.id) this.#reads.push({ index, context });
+      else this.#send(from, { kind: "readIndexAnswer", index, context });
+    }
+  }
+
+  // ── membership ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #setMembership(membership: Membership): void {
+    this.#membership = membership;
+    if (this.#role !== "leader") return;
+    const peers = new Set(peersOf(membership));
+    for (const peer of this.#progress.keys()) if (!peers.has(peer)) this.#progress.delete(peer);
+    for (const peer of peers) if (!this.#progress.has(peer)) this.#progress.set(peer, new Progress(peer, this.#log.lastIndex + 1));
+    if (this.#transferee !== 0 && !isVoter(membership, this.#transferee)) this.#transferee = 0;
+    if (this.#advanceCommit())
+      this.#broadcastCommit(); // a smaller majority may have what is needed
+    else this.#broadcastAppend();
+  }
+
+  #send(to: PeerId, body: MessageBody): void {
+    this.#messages.push({ from: this.id, to, term: this.#term, ...body });
+  }
+  #sendAfterPersist(to: PeerId, body: MessageBody): void {
+    this.#messagesAfterPersist.push({ from: this.id, to, term: this.#term, ...body });
+  }
+}
+
+function sameHardState(a: HardState, b: HardState): boolean {
+  return a.term === b.term && a.vote === b.vote && a.commit === b.commit;
+}

@@ -1,0 +1,232 @@
+import { describe, expect, test } from "vitest";
+import { applyChange, committedIndex, countVotes, decodeChange, encodeChange } from "./core/membership.ts";
+import { Raft } from "./core/raft.ts";
+import type { Entry, LogView, Membership, Message, PeerId } from "./core/types.ts";
+
+const voters = (...ids: PeerId[]): Membership => ({ voters: ids, votersOutgoing: [], learners: [], learnersNext: [] });
+const data = new Uint8Array([1]);
+
+interface TestLog extends LogView {
+  write(entries: readonly Entry[]): void;
+}
+
+function logOf(terms: readonly number[], membership: Membership): TestLog {
+  const entries = terms.map((term, i): Entry => ({ term, index: i + 1, kind: "normal", data }));
+  return {
+    write: (added) => void (added[0] !== undefined && entries.splice(added[0].index - 1, Number.POSITIVE_INFINITY, ...added)),
+    firstIndex: 1,
+    get lastIndex() {
+      return entries.length;
+    },
+    term: (index) => (index === 0 ? 0 : entries[index - 1]?.term),
+    entries: (from, to) => entries.slice(from - 1, to - 1),
+    snapshot: () => ({ index: 0, term: 0, membership }),
+  };
+}
+
+function peer(id: PeerId, options: { terms?: readonly number[]; term?: number; membership?: Membership; priority?: number } = {}): Raft {
+  const membership = options.membership ?? voters(1, 2, 3);
+  const log = logOf(options.terms ?? [], membership);
+  const raft = new Raft({
+    id,
+    log,
+    hardState: { term: options.term ?? 0, vote: 0, commit: 0 },
+    membership,
+    applied: 0,
+    electionTicks: 10,
+    heartbeatTicks: 2,
+    draw: () => 0,
+    appendBytesMax: 1024,
+    inflightMax: 8,
+    uncommittedBytesMax: 100,
+    applyBytesMax: 1024,
+    priority: options.priority ?? 0,
+  });
+  logs.set(raft, log);
+  return raft;
+}
+
+const logs = new WeakMap<Raft, TestLog>();
+
+/** Does what a Ready asks for, and gives its messages. */
+function settle(raft: Raft): Message[] {
+  const out: Message[] = [];
+  while (raft.hasReady) {
+    const ready = raft.takeReady();
+    logs.get(raft)?.write(ready.entries);
+    const last = ready.entries.at(-1);
+    if (last !== undefined) raft.persisted(last.index, last.term);
+    const applied = ready.committed.at(-1);
+    if (applied !== undefined) raft.reportApplied(applied.index);
+    out.push(...ready.messages, ...ready.messagesAfterPersist);
+  }
+  return out;
+}
+
+function elect(raft: Raft, helper: PeerId): Message[] {
+  raft.campaign();
+  settle(raft);
+  raft.step({ from: helper, to: raft.id, term: raft.term + 1, kind: "preVoteAnswer", granted: true });
+  settle(raft);
+  raft.step({ from: helper, to: raft.id, term: raft.term, kind: "voteAnswer", granted: true });
+  return settle(raft);
+}
+
+describe("elections", () => {
+  test("a follower that hears nobody asks first whether it could win", () => {
+    const raft = peer(1);
+    for (let tick = 0; tick < 10; tick++) raft.tick();
+    expect(settle(raft)).toMatchObject([
+      { kind: "preVote", to: 2, term: 1 },
+      { kind: "preVote", to: 3, term: 1 },
+    ]);
+    expect(raft.term).toBe(0); // asking costs no term
+  });
+
+  test("R4: a log that is behind gets no vote", () => {
+    const raft = peer(1, { terms: [1, 1], term: 1 });
+    raft.step({ from: 2, to: 1, term: 2, kind: "vote", lastIndex: 1, lastTerm: 1, isTransfer: false, priority: 0 });
+    expect(settle(raft)).toMatchObject([{ kind: "voteAnswer", granted: false, term: 2 }]);
+  });
+
+  test("R1: one vote a term, and the vote is in the hard state before it is said", () => {
+    const raft = peer(1);
+    const ask = (from: PeerId) =>
+      raft.step({ from, to: 1, term: 1, kind: "vote", lastIndex: 0, lastTerm: 0, isTransfer: false, priority: 0 });
+    ask(2);
+    const ready = raft.takeReady();
+    expect(ready.messages).toEqual([]);
+    expect(ready.hardState).toEqual({ term: 1, vote: 2, commit: 0 });
+    expect(ready.messagesAfterPersist).toMatchObject([{ kind: "voteAnswer", granted: true, to: 2 }]);
+    ask(3);
+    expect(settle(raft)).toMatchObject([{ granted: false, to: 3 }]);
+  });
+
+  test("R8: a peer that hears a leader does not help to unseat it, unless the leader asks", () => {
+    const raft = peer(1);
+    raft.step({ from: 2, to: 1, term: 1, kind: "heartbeat", commit: 0, context: 0 });
+    settle(raft);
+    const ask = (isTransfer: boolean) =>
+      raft.step({ from: 3, to: 1, term: 2, kind: "vote", lastIndex: 9, lastTerm: 1, isTransfer, priority: 0 });
+    ask(false);
+    expect(settle(raft)).toEqual([]);
+    ask(true);
+    expect(settle(raft)).toMatchObject([{ kind: "voteAnswer", granted: true }]);
+  });
+
+  test("R8: a leader that a majority no longer answers steps down", () => {
+    const raft = peer(1);
+    elect(raft, 2);
+    for (let tick = 0; tick < 25; tick++) raft.tick();
+    expect(raft.role).not.toBe("leader");
+  });
+
+  test("with equal logs a lower priority is refused", () => {
+    const raft = peer(1, { priority: 5 });
+    raft.step({ from: 2, to: 1, term: 1, kind: "vote", lastIndex: 0, lastTerm: 0, isTransfer: false, priority: 1 });
+    expect(settle(raft)).toMatchObject([{ granted: false }]);
+  });
+});
+
+describe("the log", () => {
+  test("R5: an entry of an earlier term does not commit by count (paper, figure 8)", () => {
+    const raft = peer(1, { terms: [1, 2], term: 3 });
+    elect(raft, 2);
+    expect(raft.term).toBe(4);
+    raft.step({ from: 2, to: 1, term: 4, kind: "appendAnswer", index: 2, rejected: false }); // the entry of term 2 is on a majority
+    expect(raft.committed).toBe(0);
+    raft.step({ from: 2, to: 1, term: 4, kind: "appendAnswer", index: 3, rejected: false }); // the entry that opened term 4 is, too
+    expect(raft.committed).toBe(3);
+  });
+
+  test("R2: an append that does not fit is refused with where it may", () => {
+    const raft = peer(1, { terms: [1, 1, 2, 2], term: 2 });
+    raft.step({ from: 2, to: 1, term: 3, kind: "append", prevIndex: 4, prevTerm: 1, entries: [], commit: 0 });
+    expect(settle(raft)).toMatchObject([{ kind: "appendAnswer", rejected: true, index: 4, hintIndex: 2, hintTerm: 1 }]);
+  });
+
+  test("what conflicts is replaced, what agrees is kept", () => {
+    const raft = peer(1, { terms: [1, 1, 2], term: 2 });
+    const entries = [1, 3].map((term, i): Entry => ({ term, index: 2 + i, kind: "normal", data }));
+    raft.step({ from: 2, to: 1, term: 3, kind: "append", prevIndex: 1, prevTerm: 1, entries, commit: 3 });
+    const ready = raft.takeReady();
+    expect(ready.entries.map(({ index, term }) => [index, term])).toEqual([[3, 3]]);
+    expect(ready.committed.map(({ index }) => index)).toEqual([1, 2, 3]);
+  });
+
+  test("the leader's own disk counts only once it has the entry", () => {
+    const raft = peer(1, { membership: voters(1) });
+    raft.campaign();
+    const ready = raft.takeReady();
+    expect(raft.role).toBe("leader");
+    expect(raft.committed).toBe(0);
+    logs.get(raft)?.write(ready.entries);
+    raft.persisted(ready.entries.at(-1)?.index ?? 0, 1);
+    expect(raft.committed).toBe(1);
+  });
+
+  test("proposals over the limit are refused, one always passes", () => {
+    const raft = peer(1);
+    elect(raft, 2);
+    expect(raft.propose(new Uint8Array(500))).toMatchObject({ index: 2 });
+    expect(raft.propose(new Uint8Array(1))).toBe("busy");
+    expect(peer(2).propose(data)).toBe("notLeader");
+  });
+});
+
+describe("membership", () => {
+  test("a change of one voter is made at once, any other through a joint configuration", () => {
+    expect(applyChange(voters(1, 2, 3), { steps: [{ kind: "addVoter", peer: 4 }] })).toEqual(voters(1, 2, 3, 4));
+    const joint = applyChange(voters(1, 2, 3), {
+      steps: [
+        { kind: "addVoter", peer: 4 },
+        { kind: "addLearner", peer: 3 },
+      ],
+    });
+    expect(joint).toEqual({ voters: [1, 2, 4], votersOutgoing: [1, 2, 3], learners: [], learnersNext: [3] });
+    expect(applyChange(joint as Membership, { steps: [] })).toEqual({
+      voters: [1, 2, 4],
+      votersOutgoing: [],
+      learners: [3],
+      learnersNext: [],
+    });
+    expect(applyChange(joint as Membership, { steps: [{ kind: "remove", peer: 1 }] })).toBeNull();
+    expect(applyChange(voters(1), { steps: [{ kind: "remove", peer: 1 }] })).toBeNull();
+  });
+
+  test("joint decisions need both majorities", () => {
+    const joint: Membership = { voters: [1, 2, 3], votersOutgoing: [3, 4, 5], learners: [], learnersNext: [] };
+    expect(committedIndex(joint, (id) => (id <= 3 ? 10 : 4))).toBe(4);
+    expect(countVotes(joint, (id) => id <= 3 || undefined)).toBe("pending");
+    expect(countVotes(joint, (id) => id <= 4)).toBe("won");
+    expect(countVotes(joint, (id) => (id >= 4 ? false : undefined))).toBe("lost");
+  });
+
+  test("changes read back from their log form", () => {
+    const change = { steps: [{ kind: "addLearner", peer: 2 ** 50 }] } as const;
+    expect(decodeChange(encodeChange(change))).toEqual(change);
+  });
+
+  test("R7: a leader does not propose its own end, nor a second change before the first is applied", () => {
+    const raft = peer(1);
+    elect(raft, 2);
+    raft.step({ from: 2, to: 1, term: 1, kind: "appendAnswer", index: 1, rejected: false });
+    settle(raft);
+    expect(raft.proposeChange({ steps: [{ kind: "remove", peer: 1 }] })).toBe("impossible");
+    expect(raft.proposeChange({ steps: [{ kind: "addVoter", peer: 4 }] })).toMatchObject({ index: 2 });
+    expect(raft.proposeChange({ steps: [{ kind: "addVoter", peer: 5 }] })).toBe("busy");
+  });
+});
+
+describe("reads", () => {
+  test("R6: a read waits for a round of heartbeats, and for the term's first commit", () => {
+    const raft = peer(1);
+    elect(raft, 2);
+    raft.readIndex("early");
+    raft.step({ from: 2, to: 1, term: 1, kind: "appendAnswer", index: 1, rejected: false });
+    const round = settle(raft).find((message) => message.kind === "heartbeat");
+    expect(round).toBeDefined();
+    raft.step({ from: 2, to: 1, term: 1, kind: "heartbeatAnswer", context: (round as { context: number }).context });
+    expect(raft.takeReady().reads).toEqual([{ index: 1, context: "early" }]);
+  });
+});
