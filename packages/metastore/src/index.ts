@@ -24,4 +24,5 @@ export {
   type WatchEvent,
   type WatchOptions,
 } from "./metastore.ts";
+export { type MetastoreLocation, openMetastore } from "./open-metastore.ts";
 export { openSession, type Session } from "./session.ts";

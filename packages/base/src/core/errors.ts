@@ -80,7 +80,7 @@ export function formatCodedError(fields: CodedErrorFields): string {
 export interface DefinedError<Args extends readonly unknown[]> extends ErrorDefinition<Args> {
   /** Makes the error; a second parameter keeps what caused it. */
   (args: Args, cause?: unknown): CodedError;
-  is(error: unknown): error is CodedError;
+  readonly is: (error: unknown) => error is CodedError;
 }
 
 /** Declares one error of a product's table. Calling the result makes an instance: `throw dmErrors.x([name], cause)`. */
