@@ -1,3 +1,40 @@
+export { type BinlogFileOptions, readBinlogFile } from "./binlog/binlog-file.ts";
+export { type BinlogStreamOptions, openBinlogStream } from "./binlog/binlog-stream.ts";
+export type {
+  BinlogEvent,
+  EventFacts,
+  FormatEvent,
+  GtidEvent,
+  HeartbeatEvent,
+  IncidentEvent,
+  OtherEvent,
+  PreviousGtidsEvent,
+  QueryEvent,
+  RotateEvent,
+  RowsEvent,
+  RowsQueryEvent,
+  StatementContextEvent,
+  StopEvent,
+  TableMapEvent,
+  XaPrepareEvent,
+  XidEvent,
+} from "./binlog/core/events.ts";
+export { MalformedBinlogError } from "./binlog/core/malformed.ts";
+export {
+  type BinlogFileName,
+  compareBinlogFiles,
+  comparePositions,
+  comparePositionsByGtid,
+  firstOffset,
+  formatPosition,
+  type Position,
+  parseBinlogFileName,
+  parsePosition,
+} from "./binlog/core/position.ts";
+export type { RowDecoder } from "./binlog/core/row-decoder.ts";
+export type { MappedColumn, TableMap } from "./binlog/core/table-map.ts";
+export { type BinlogFileFacts, currentPosition, gtidSetAt, listBinlogs } from "./binlog/positions.ts";
+export { createRowDecoder } from "./binlog/tools.ts";
 export { type MysqlEndpoint } from "./client/authenticate.ts";
 export {
   type Connection,
@@ -10,8 +47,22 @@ export {
 } from "./client/connection.ts";
 export { MysqlConnectionError, MysqlServerError } from "./client/errors.ts";
 export { createPool, type Lease, type Pool, type PoolOptions } from "./client/pool.ts";
+export { charsetOfCollation, decodeText, utf8ByteString } from "./core/charset.ts";
 export { quoteByteString, quoteIdentifier, quoteTable, quoteText } from "./core/quote.ts";
 export type { ResultColumn } from "./core/result-packets.ts";
+export { sqlModeNames } from "./core/sql-mode.ts";
+export { binlogErrors } from "./errors.ts";
+export {
+  emptyGtidSet,
+  type GtidSet,
+  gtidFlavorOf,
+  gtidSetContains,
+  gtidSetSubtract,
+  gtidSetUnion,
+  parseGtidSet,
+} from "./gtid/gtid-set.ts";
+export { type MariadbGtid, MariadbGtidSet, parseMariadbGtidSet } from "./gtid/mariadb-gtid-set.ts";
+export { MysqlGtidSet, parseMysqlGtidSet } from "./gtid/mysql-gtid-set.ts";
 export type {
   CheckDefinition,
   ColumnDefinition,
