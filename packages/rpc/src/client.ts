@@ -1,0 +1,117 @@
+/**
+ * gRPC calls to one endpoint. A connection is made at the first call, and again after it broke; calls fail at once while it cannot be
+ * made. (grpc-js opens its own sockets: this is one of the two places where the network does not come from the World.)
+ */
+import { type ChannelCredentials, Client, credentials, type ServiceError } from "@grpc/grpc-js";
+import type { TlsFiles, World } from "@skein/base";
+import { RpcError, rpcStatusNames } from "./errors.ts";
+import type { Message, MethodCodec, ServiceCodec } from "./schema.ts";
+
+export interface RpcClientOptions {
+  readonly tls?: TlsFiles;
+  /** Of a unary call, unless it says another. Default 10 000. */
+  readonly deadlineMs?: number;
+  /** Largest answer that is taken. Default 64 MiB. */
+  readonly messageBytesMax?: number;
+}
+
+export interface CallOptions {
+  readonly deadlineMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** A stream in both directions; its owner ends it by `cancel`. */
+export interface RpcStream {
+  send(message: Message): void;
+  /** Answers in order; throws `RpcError` when the stream breaks, ends when the server ended it. */
+  readonly messages: AsyncIterable<Message>;
+  cancel(): void;
+}
+
+export interface RpcClient extends Disposable {
+  readonly endpoint: string;
+  /** Throws `RpcError`, or the signal's reason. */
+  call(service: ServiceCodec, method: string, request: Message, options?: CallOptions): Promise<Message>;
+  stream(service: ServiceCodec, method: string): RpcStream;
+  close(): void;
+}
+
+/** `endpoint` is `host:port`; `http://` or `https://` before it is taken off. */
+export function createRpcClient(world: World, endpoint: string, options: RpcClientOptions = {}): RpcClient {
+  const address = endpoint.replace(/^https?:\/\//, "");
+  const messageBytesMax = options.messageBytesMax ?? 64 * 1024 * 1024;
+  const client = new Client(address, channelCredentials(options.tls), {
+    "grpc.max_receive_message_length": messageBytesMax,
+    "grpc.max_send_message_length": messageBytesMax,
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 2000,
+    "grpc.keepalive_time_ms": 10_000,
+    "grpc.keepalive_timeout_ms": 5_000,
+    // Two clients of one address must not share a connection: closing one would cut the other's streams.
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.enable_http_proxy": 0,
+    ...(options.tls?.serverName === undefined ? {} : { "grpc.ssl_target_name_override": options.tls.serverName }),
+  });
+  const deadlineMs = options.deadlineMs ?? 10_000;
+
+  const close = () => client.close();
+  return {
+    endpoint: address,
+    call: (service, method, request, call = {}) =>
+      new Promise((resolve, reject) => {
+        if (call.signal?.aborted) return reject(call.signal.reason);
+        const codec = methodOf(service, method);
+        const onAbort = () => pending.cancel();
+        const pending = client.makeUnaryRequest(
+          codec.path,
+          codec.encodeRequest,
+          codec.decodeResponse,
+          request,
+          { deadline: world.clock.nowMs() + (call.deadlineMs ?? deadlineMs) },
+          (error: ServiceError | null, response?: Message) => {
+            call.signal?.removeEventListener("abort", onAbort);
+            if (call.signal?.aborted) reject(call.signal.reason);
+            else if (error !== null) reject(rpcErrorOf(error));
+            else resolve(response ?? {});
+          },
+        );
+        call.signal?.addEventListener("abort", onAbort, { once: true });
+      }),
+    stream: (service, method) => {
+      const codec = methodOf(service, method);
+      const stream = client.makeBidiStreamRequest(codec.path, codec.encodeRequest, codec.decodeResponse);
+      return {
+        send: (message) => void stream.write(message),
+        messages: messagesOf(stream),
+        cancel: () => stream.cancel(),
+      };
+    },
+    close,
+    [Symbol.dispose]: close,
+  };
+}
+
+function methodOf(service: ServiceCodec, method: string): MethodCodec {
+  const codec = service.methods.get(method);
+  if (codec === undefined) throw new Error(`service ${service.name} has no method ${method}`);
+  return codec;
+}
+
+async function* messagesOf(stream: AsyncIterable<Message>): AsyncGenerator<Message, void, void> {
+  try {
+    yield* stream;
+  } catch (error) {
+    throw rpcErrorOf(error);
+  }
+}
+
+function rpcErrorOf(error: unknown): RpcError {
+  const { code, details, message } = error as Partial<ServiceError>;
+  return new RpcError(rpcStatusNames[code ?? 2] ?? "unknown", details ?? message ?? String(error), error);
+}
+
+function channelCredentials(tls: TlsFiles | undefined): ChannelCredentials {
+  if (tls === undefined) return credentials.createInsecure();
+  const buffer = (data: string | Uint8Array | undefined) => (data === undefined ? null : Buffer.from(data));
+  return credentials.createSsl(buffer(tls.ca), buffer(tls.key), buffer(tls.cert));
+}

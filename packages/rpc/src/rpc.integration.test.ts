@@ -1,0 +1,190 @@
+import { connect } from "node:net";
+import { nodeWorld } from "@skein/base";
+import { afterEach, describe, expect, test } from "vitest";
+import { createRpcClient } from "./client.ts";
+import { isRpcError, RpcError } from "./errors.ts";
+import { loadSchema } from "./schema.ts";
+import { createServer, type RpcServer, type ServerOptions } from "./server.ts";
+
+const schema = loadSchema(`
+  syntax = "proto3";
+  package test;
+  enum Color { NoColor = 0; Red = 1; }
+  message Ask { string text = 1; int64 number = 2; bytes data = 3; Color color = 4; }
+  message Answer { string text = 1; int64 number = 2; repeated string list = 3; Color color = 4; Ask asked = 5; }
+  service Echo { rpc Say(Ask) returns (Answer); rpc Talk(stream Ask) returns (stream Answer); rpc Silent(Ask) returns (Answer); rpc Missing(Ask) returns (Answer); }
+`);
+const service = schema.service("test.Echo");
+const world = nodeWorld();
+const servers: RpcServer[] = [];
+
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.close();
+});
+
+async function serve(options: Partial<ServerOptions> = {}) {
+  const server = await createServer(world, {
+    host: "127.0.0.1",
+    port: 0,
+    services: [
+      {
+        service,
+        unary: {
+          Say: async (request) => {
+            if (request["text"] === "fail") throw new RpcError("failed_precondition", "not now");
+            return { text: `hello ${String(request["text"])}`, number: request["number"], asked: request };
+          },
+          Silent: (_request, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+        },
+        streams: {
+          Talk: async (stream) => {
+            for await (const message of stream.messages) {
+              if (message["text"] === "bye") return;
+              await stream.send({ text: String(message["text"]).toUpperCase() });
+            }
+          },
+        },
+      },
+    ],
+    http: (request, response) => {
+      let size = 0;
+      request.on("data", (chunk: Buffer) => (size += chunk.length));
+      request.on("end", () => response.end(`${request.method} ${request.url} ${size}`));
+    },
+    ...options,
+  });
+  servers.push(server);
+  return server;
+}
+
+describe("one port", () => {
+  test("serves gRPC and HTTP/1", async () => {
+    const { port } = await serve();
+    using client = createRpcClient(world, `http://127.0.0.1:${port}`);
+    const answer = await client.call(service, "Say", { text: "you", number: "9223372036854775807", color: "Red" });
+    expect(answer).toMatchObject({ text: "hello you", number: "9223372036854775807", list: [], color: "NoColor" });
+    expect(answer["asked"]).toMatchObject({ text: "you", color: "Red" });
+    const get = await fetch(`http://127.0.0.1:${port}/status`);
+    expect(await get.text()).toBe("GET /status 0");
+    const post = await fetch(`http://127.0.0.1:${port}/x`, { method: "POST", body: "y".repeat(300_000) });
+    expect(await post.text()).toBe("POST /x 300000");
+  });
+
+  test("takes a first request that comes byte by byte", async () => {
+    const { port } = await serve();
+    const socket = connect(port, "127.0.0.1");
+    for (const byte of "PRUNE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") {
+      await new Promise((resolve) => socket.write(byte, resolve));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const parts: Buffer[] = [];
+    for await (const part of socket) parts.push(part as Buffer);
+    // Node knows no method of that name: the HTTP side answered, so the bytes arrived there in order.
+    expect(Buffer.concat(parts).toString()).toContain("400 Bad Request");
+  });
+
+  test("cuts a connection that says nothing", async () => {
+    const { port } = await serve({ limits: { idleMs: 50 } });
+    const socket = connect(port, "127.0.0.1");
+    await new Promise((resolve) => socket.once("close", resolve));
+  });
+
+  test("cuts a body that does not come", async () => {
+    const { port } = await serve({ limits: { requestMs: 100 } });
+    const socket = connect(port, "127.0.0.1");
+    socket.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc");
+    await new Promise((resolve) => socket.once("close", resolve));
+  });
+
+  test("refuses headers over the limit, and connections over the limit", async () => {
+    const { port } = await serve({ limits: { headerBytesMax: 1000, connectionsMax: 2 } });
+    const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { "x-long": "y".repeat(5000) } });
+    expect(answer.status).toBe(400);
+    const sockets = Array.from({ length: 3 }, () => connect(port, "127.0.0.1"));
+    await Promise.any(sockets.map((socket) => new Promise((resolve) => socket.once("close", resolve))));
+    for (const socket of sockets) socket.destroy();
+  });
+
+  test("says which address is taken", async () => {
+    const { port } = await serve();
+    await expect(createServer(world, { host: "127.0.0.1", port })).rejects.toMatchObject({ code: 62001 });
+  });
+});
+
+describe("calls", () => {
+  test("fail with the server's status and text", async () => {
+    const { port } = await serve();
+    using client = createRpcClient(world, `127.0.0.1:${port}`);
+    const failure = await client.call(service, "Say", { text: "fail" }).catch((error: unknown) => error);
+    expect(isRpcError(failure, "failed_precondition") && failure.message).toBe("rpc error: code = FailedPrecondition desc = not now");
+    await expect(client.call(service, "Missing", {})).rejects.toMatchObject({ status: "unimplemented" });
+  });
+
+  test("end at their deadline or with their signal", async () => {
+    const { port } = await serve();
+    using client = createRpcClient(world, `127.0.0.1:${port}`);
+    await expect(client.call(service, "Silent", {}, { deadlineMs: 50 })).rejects.toMatchObject({ status: "deadline_exceeded" });
+    const controller = new AbortController();
+    const call = client.call(service, "Silent", {}, { signal: controller.signal });
+    controller.abort(new DOMException("enough", "AbortError"));
+    await expect(call).rejects.toBe(controller.signal.reason);
+  });
+
+  test("fail at once when nobody listens, and work again when somebody does", async () => {
+    const first = await serve();
+    using client = createRpcClient(world, `127.0.0.1:${first.port}`);
+    await client.call(service, "Say", { text: "a" });
+    await first.close();
+    await expect(client.call(service, "Say", { text: "b" })).rejects.toMatchObject({ status: "unavailable" });
+    await serve({ port: first.port });
+    for (let answered = false; !answered; )
+      answered = await client.call(service, "Say", { text: "c" }).then(
+        () => true,
+        (error: unknown) => {
+          if (!isRpcError(error, "unavailable")) throw error;
+          return false;
+        },
+      );
+  });
+
+  test("stream both ways", async () => {
+    const { port } = await serve();
+    using client = createRpcClient(world, `127.0.0.1:${port}`);
+    const stream = client.stream(service, "Talk");
+    const heard: unknown[] = [];
+    stream.send({ text: "one" });
+    for await (const message of stream.messages) {
+      heard.push(message["text"]);
+      stream.send({ text: heard.length === 2 ? "bye" : "two" });
+    }
+    expect(heard).toEqual(["ONE", "TWO"]);
+  });
+
+  test("that run are finished before a server with grace closes", async () => {
+    let finish = () => {};
+    const running = Promise.withResolvers<void>();
+    const server = await createServer(world, {
+      host: "127.0.0.1",
+      port: 0,
+      services: [
+        {
+          service,
+          unary: {
+            Say: () =>
+              new Promise((resolve) => {
+                finish = () => resolve({ text: "done" });
+                running.resolve();
+              }),
+          },
+        },
+      ],
+    });
+    using client = createRpcClient(world, `127.0.0.1:${server.port}`);
+    const call = client.call(service, "Say", {});
+    await running.promise;
+    const closed = server.close(5000);
+    finish();
+    expect((await call)["text"]).toBe("done");
+    await closed;
+  });
+});

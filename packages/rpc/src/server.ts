@@ -1,0 +1,281 @@
+/**
+ * One port for gRPC and HTTP/1: the first bytes of a connection tell which it speaks. gRPC clients begin with HTTP/2's preface.
+ *
+ *   world.network.listen ─ connection ─ first bytes ─┬─ "PRI * HTTP/2.0" → grpc-js
+ *                                                    └─ else             → node:http → `http`
+ *
+ * Limits: connections, the time to the first bytes, header size, the time of a whole request, gRPC message size.
+ */
+import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server as HttpServer } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import {
+  Server as GrpcServer,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type sendUnaryData,
+  type UntypedServiceImplementation,
+  type ServiceDefinition,
+} from "@grpc/grpc-js";
+import { CodedError, type TlsFiles, type World } from "@skein/base";
+import { RpcError, rpcErrors } from "./errors.ts";
+import type { Message, MethodCodec, ServiceCodec } from "./schema.ts";
+
+export interface CallContext {
+  /** Aborts when the caller gave up, or its connection broke. */
+  readonly signal: AbortSignal;
+  /** `host:port` of the caller. */
+  readonly peer: string;
+}
+
+export type UnaryHandler = (request: Message, context: CallContext) => Promise<Message>;
+/** Both directions; the stream ends when the handler returns. */
+export type StreamHandler = (stream: ServerStream, context: CallContext) => Promise<void>;
+
+export interface ServerStream {
+  readonly messages: AsyncIterable<Message>;
+  /** Resolves when there is room for the next. */
+  send(message: Message): Promise<void>;
+}
+
+/** Handlers by method name. A method without one answers `unimplemented`. */
+export interface ServiceRegistration {
+  readonly service: ServiceCodec;
+  readonly unary?: Readonly<Record<string, UnaryHandler>>;
+  readonly streams?: Readonly<Record<string, StreamHandler>>;
+}
+
+export interface ServerOptions {
+  readonly host: string;
+  /** 0 takes a free one; see `RpcServer.port`. */
+  readonly port: number;
+  readonly tls?: TlsFiles & { readonly requestCert?: boolean };
+  readonly services?: readonly ServiceRegistration[];
+  /** Answers HTTP/1 requests, for example `(request, response) => app.routing(request, response)` of fastify. Without it: 404. */
+  readonly http?: RequestListener;
+  readonly limits?: Partial<ServerLimits>;
+}
+
+export interface ServerLimits {
+  readonly connectionsMax: number;
+  /** From the start of a connection to its first bytes, and between requests of an HTTP/1 connection. */
+  readonly idleMs: number;
+  /** From an HTTP/1 request's headers to the end of its body. */
+  readonly requestMs: number;
+  readonly headerBytesMax: number;
+  readonly messageBytesMax: number;
+}
+
+const defaultLimits: ServerLimits = {
+  connectionsMax: 1000,
+  idleMs: 60_000,
+  requestMs: 60_000,
+  headerBytesMax: 16 * 1024,
+  messageBytesMax: 64 * 1024 * 1024,
+};
+
+export interface RpcServer extends AsyncDisposable {
+  readonly port: number;
+  /** Takes no more calls, lets those that run finish for up to `graceMs` (default 0), then cuts all connections. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** Rejects with `listenFailed`. */
+export async function createServer(world: World, options: ServerOptions): Promise<RpcServer> {
+  const limits = { ...defaultLimits, ...options.limits };
+  const grpc = new GrpcServer({
+    "grpc.max_receive_message_length": limits.messageBytesMax,
+    "grpc.max_send_message_length": limits.messageBytesMax,
+  });
+  for (const registration of options.services ?? []) register(grpc, registration);
+  const undecided = new Set<Duplex>();
+  let onEmpty = () => {};
+  let isClosing = false;
+  const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
+  const http = httpServer(world, options.http, limits, () => isClosing);
+  const open = new Set<Duplex>();
+
+  const onConnection = (connection: Duplex) => {
+    if (isClosing) return void connection.destroy();
+    open.add(connection);
+    undecided.add(connection);
+    connection.once("close", () => {
+      open.delete(connection);
+      undecided.delete(connection);
+      if (open.size === 0) onEmpty();
+    });
+    connection.on("error", () => connection.destroy()); // a peer that breaks off is no event of ours
+    const timer = world.clock.timer(limits.idleMs, () => connection.destroy());
+    let first = Buffer.alloc(0);
+    const onReadable = () => {
+      for (let chunk = connection.read() as Buffer | null; chunk !== null; chunk = connection.read() as Buffer | null)
+        first = Buffer.concat([first, chunk]);
+      const kind = protocolOf(first);
+      if (kind === "unknown") return;
+      timer.cancel();
+      undecided.delete(connection);
+      connection.off("readable", onReadable);
+      connection.off("end", onEnd);
+      connection.unshift(first);
+      if (kind === "grpc") injector.injectConnection(connection);
+      else http.emit("connection", connection as Socket);
+    };
+    const onEnd = () => {
+      timer.cancel();
+      connection.destroy();
+    };
+    connection.on("readable", onReadable);
+    connection.once("end", onEnd);
+    connection.once("close", () => timer.cancel());
+  };
+
+  const listener = await world.network
+    .listen(
+      {
+        host: options.host,
+        port: options.port,
+        connectionsMax: limits.connectionsMax,
+        ...(options.tls === undefined ? {} : { tls: options.tls }),
+      },
+      onConnection,
+    )
+    .catch((error: unknown) => {
+      throw rpcErrors.listenFailed([`${options.host}:${options.port}`], error);
+    });
+
+  let closing: Promise<void> | undefined;
+  const close = (graceMs = 0) =>
+    (closing ??= (async () => {
+      if (graceMs > 0) {
+        // Connections end by themselves when their last call has been answered.
+        const patience = new AbortController();
+        const finished = new Promise<void>((resolve) => {
+          onEmpty = resolve;
+        });
+        for (const connection of undecided) connection.destroy();
+        injector.drain(graceMs);
+        http.closeIdleConnections();
+        isClosing = true;
+        if (open.size > 0) await Promise.race([finished, world.clock.sleep(graceMs, patience.signal).catch(() => {})]);
+        patience.abort();
+      }
+      grpc.forceShutdown();
+      http.closeAllConnections();
+      for (const connection of open) connection.destroy();
+      await listener.close();
+    })());
+  return { port: listener.port, close, [Symbol.asyncDispose]: () => close() };
+}
+
+const preface = "PRI * HTTP/2.0";
+
+function protocolOf(first: Buffer): "grpc" | "http" | "unknown" {
+  const text = first.toString("latin1", 0, preface.length);
+  if (text === preface) return "grpc";
+  return preface.startsWith(text) ? "unknown" : "http";
+}
+
+function httpServer(world: World, listener: RequestListener | undefined, limits: ServerLimits, isClosing: () => boolean): HttpServer {
+  const answer: RequestListener = listener ?? ((_request, response) => response.writeHead(404).end());
+  const server = createHttpServer({ maxHeaderSize: limits.headerBytesMax, keepAliveTimeout: limits.idleMs }, (request, response) => {
+    limitBody(world, request, limits.requestMs);
+    if (isClosing()) response.setHeader("Connection", "close");
+    response.once("finish", () => {
+      if (isClosing()) request.socket.end();
+    });
+    answer(request, response);
+  });
+  server.timeout = limits.requestMs; // silence on the connection
+  server.maxRequestsPerSocket = 10_000;
+  server.on("clientError", (_error, socket) => {
+    if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+    else socket.destroy();
+  });
+  return server;
+}
+
+/** A body that trickles in holds a connection for `requestMs` at most. */
+function limitBody(world: World, request: IncomingMessage, requestMs: number): void {
+  const timer = world.clock.timer(requestMs, () => {
+    if (!request.complete) request.destroy();
+  });
+  request.once("close", () => timer.cancel());
+  request.once("end", () => timer.cancel());
+}
+
+function register(grpc: GrpcServer, { service, unary = {}, streams = {} }: ServiceRegistration): void {
+  const definition: Record<string, ServiceDefinition[string]> = {};
+  const implementation: UntypedServiceImplementation = {};
+  for (const method of service.methods.values()) {
+    definition[method.name] = definitionOf(method);
+    const handleUnary = unary[method.name];
+    const handleStream = streams[method.name];
+    if (handleUnary !== undefined) implementation[method.name] = unaryCall(handleUnary);
+    else if (handleStream !== undefined) implementation[method.name] = streamCall(handleStream);
+  }
+  grpc.addService(definition, implementation);
+}
+
+function definitionOf(method: MethodCodec): ServiceDefinition[string] {
+  return {
+    path: method.path,
+    originalName: method.name,
+    requestStream: method.requestStream,
+    responseStream: method.responseStream,
+    requestSerialize: method.encodeRequest,
+    requestDeserialize: method.decodeRequest,
+    responseSerialize: method.encodeResponse,
+    responseDeserialize: method.decodeResponse,
+  };
+}
+
+function unaryCall(handle: UnaryHandler) {
+  return (call: ServerUnaryCall<Message, Message>, answer: sendUnaryData<Message>): void => {
+    const controller = new AbortController();
+    call.on("cancelled", () => controller.abort(new DOMException("the caller gave up", "AbortError")));
+    handle(call.request, { signal: controller.signal, peer: call.getPeer() }).then(
+      (response) => answer(null, response),
+      (error: unknown) => answer(statusOf(error)),
+    );
+  };
+}
+
+function streamCall(handle: StreamHandler) {
+  return (call: ServerDuplexStream<Message, Message>): void => {
+    const controller = new AbortController();
+    const onGone = () => controller.abort(new DOMException("the caller gave up", "AbortError"));
+    call.on("cancelled", onGone);
+    call.on("error", onGone);
+    const stream: ServerStream = {
+      // A handler that stops listening may still have to answer: leaving the loop must not break the stream.
+      messages: { [Symbol.asyncIterator]: () => call.iterator({ destroyOnReturn: false }) },
+      send: (message) =>
+        new Promise((resolve, reject) => {
+          if (controller.signal.aborted) return reject(controller.signal.reason);
+          if (call.write(message)) return resolve();
+          const settle = () => {
+            call.off("drain", settle);
+            controller.signal.removeEventListener("abort", settle);
+            resolve();
+          };
+          call.once("drain", settle);
+          controller.signal.addEventListener("abort", settle, { once: true });
+        }),
+    };
+    handle(stream, { signal: controller.signal, peer: call.getPeer() }).then(
+      () => call.end(),
+      (error: unknown) => {
+        if (!controller.signal.aborted) call.emit("error", statusOf(error));
+      },
+    );
+  };
+}
+
+/** Coded errors go out as gRPC's `Unknown` with their whole text, as the original's do. */
+function statusOf(error: unknown): { readonly code: number; readonly details: string; readonly name: string; readonly message: string } {
+  const code = error instanceof RpcError ? error.code : 2;
+  const details =
+    error instanceof RpcError ? error.text : error instanceof CodedError || error instanceof Error ? error.message : String(error);
+  return { code, details, name: "Error", message: details };
+}
