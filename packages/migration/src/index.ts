@@ -1,0 +1,1 @@
+export { masterWire, wireSchema, workerWire } from "./wire/wire.ts";
