@@ -186,18 +186,29 @@ function opaqueText(bytes: Buffer, type: number, from: number, length: number): 
     if (type === columnType.time) return `"${packedTemporal("time", bytes.readBigInt64LE(from))}"`;
     if (type === columnType.datetime || type === columnType.timestamp) return `"${packedTemporal("datetime", bytes.readBigInt64LE(from))}"`;
   }
-  return quoted(`base64:type${type}:${bytes.toString("base64", from, from + length)}`);
+  // The server breaks lines after 76 characters.
+  const base64 = bytes.toString("base64", from, from + length).replace(/.{76}(?=.)/g, "$&\n");
+  return quoted(`base64:type${type}:${base64}`);
 }
 
-/** As the server prints doubles in JSON: shortest digits, a point always, exponents as `1e20`. */
+/**
+ * As the server prints doubles in JSON: the shortest digits that read back, plain where the point stands near them (`10000000000.0`,
+ * `0.0000001`), with an exponent elsewhere (`1e15`). The bounds are those of the server's formatter.
+ */
 export function jsonDouble(value: number): string {
-  if (Object.is(value, -0)) return "-0.0";
-  const text = `${value}`;
-  const [digits = "", exponent] = text.split("e");
-  if (exponent !== undefined) return `${digits}e${exponent.replace("+", "")}`;
-  if (text.includes(".")) return text;
-  return `${text}.0`;
+  if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
+  const [mantissa = "", exponent = ""] = Math.abs(value).toExponential().split("e");
+  const sign = value < 0 ? "-" : "";
+  const digits = mantissa.replace(".", "");
+  const point = Number(exponent) + 1;
+  if (point <= 0 && point > -plainPointMax) return `${sign}0.${"0".repeat(-point)}${digits}`;
+  if (point > 0 && point < digits.length) return `${sign}${digits.slice(0, point)}.${digits.slice(point)}`;
+  if (point >= digits.length && point <= plainPointMax) return `${sign}${digits.padEnd(point, "0")}.0`;
+  return `${sign}${mantissa}e${Number(exponent)}`;
 }
+
+/** Digits before the point, or zeros after it, up to which numbers are printed plain. */
+const plainPointMax = 15;
 
 // oxlint-disable-next-line no-control-regex -- these are the characters that JSON text must escape
 const toEscape = /["\\\u0000-\u001f]/g;
