@@ -1,0 +1,96 @@
+/**
+ * The checkpoint of incremental replication, in the target's own meta schema, in the documented columns: one global row and one
+ * per table that has a position of its own or a structure worth keeping.
+ *
+ * The `exit_safe_*` columns hold the *horizon*: nothing after it may have been applied. Going on from a global position that is
+ * before the horizon is done in safe mode until the horizon is passed.
+ */
+import { type GtidSet, parseGtidSet, type Position } from "@skein/mysql";
+import { createCheckpointTables, metaTable, textLiteral, textOf } from "./core/meta-tables.ts";
+import type { Target } from "./target.ts";
+
+export interface GlobalCheckpoint {
+  readonly position: Position;
+  /** Null: nothing after `position` was applied. */
+  readonly horizon: Position | null;
+}
+
+export interface TableCheckpoint {
+  readonly schema: string;
+  readonly table: string;
+  readonly position: Position;
+  /** The tracked structure as JSON text; null when none is kept. */
+  readonly tableInfo: string | null;
+}
+
+export interface Checkpoint {
+  readonly global: GlobalCheckpoint | null;
+  readonly tables: readonly TableCheckpoint[];
+}
+
+export interface CheckpointStore {
+  /** Makes the tables when they are missing, and reads. */
+  load(signal?: AbortSignal): Promise<Checkpoint>;
+  /** To be run in a transaction of the target, so that the fence holds for it. */
+  globalStatement(checkpoint: GlobalCheckpoint): string;
+  tableStatement(checkpoint: TableCheckpoint): string;
+  removeTableStatement(schema: string, table: string): string;
+  save(global: GlobalCheckpoint | null, statements: readonly string[], signal?: AbortSignal): Promise<void>;
+}
+
+export function createCheckpointStore(target: Target, flavor: "mysql" | "mariadb"): CheckpointStore {
+  const table = metaTable(target.metaSchema, target.task, "syncer_checkpoint");
+  const id = textLiteral(target.sourceId);
+
+  const upsert = (schema: string, name: string, position: Position, horizon: Position | null, info: string | null, isGlobal: boolean) => {
+    const gtid = position.gtidSet === null ? "" : position.gtidSet.toString();
+    const safe = horizon === null ? { file: "", offset: 0, gtid: "" } : { ...horizon, gtid: horizon.gtidSet?.toString() ?? "" };
+    return (
+      `INSERT INTO ${table} (id, cp_schema, cp_table, binlog_name, binlog_pos, binlog_gtid, exit_safe_binlog_name, exit_safe_binlog_pos, exit_safe_binlog_gtid, table_info, is_global) VALUES (` +
+      `${id}, ${textLiteral(schema)}, ${textLiteral(name)}, ${textLiteral(position.file)}, ${position.offset}, ${textLiteral(gtid)}, ` +
+      `${textLiteral(safe.file)}, ${safe.offset}, ${textLiteral(safe.gtid)}, ${textLiteral(info ?? "null")}, ${isGlobal ? 1 : 0}) ` +
+      "ON DUPLICATE KEY UPDATE binlog_name = VALUES(binlog_name), binlog_pos = VALUES(binlog_pos), binlog_gtid = VALUES(binlog_gtid), " +
+      "exit_safe_binlog_name = VALUES(exit_safe_binlog_name), exit_safe_binlog_pos = VALUES(exit_safe_binlog_pos), " +
+      "exit_safe_binlog_gtid = VALUES(exit_safe_binlog_gtid), table_info = VALUES(table_info), is_global = VALUES(is_global)"
+    );
+  };
+  const positionOf = (file: string | null, offset: string | null, gtid: string | null): Position => {
+    let gtidSet: GtidSet | null = null;
+    if (gtid !== null && gtid !== "") gtidSet = parseGtidSet(textOf(gtid), flavor);
+    return { file: textOf(file ?? ""), offset: Number(offset ?? 0), gtidSet };
+  };
+
+  const store: CheckpointStore = {
+    async load(signal) {
+      await target.ensure(createCheckpointTables(target.metaSchema, target.task), signal);
+      const { rows } = await target.query(
+        `SELECT cp_schema, cp_table, binlog_name, binlog_pos, binlog_gtid, exit_safe_binlog_name, exit_safe_binlog_pos, exit_safe_binlog_gtid, CAST(table_info AS CHAR CHARACTER SET utf8mb4), is_global FROM ${table} WHERE id = ${id} ORDER BY cp_schema, cp_table`,
+        signal,
+      );
+      let global: GlobalCheckpoint | null = null;
+      const tables: TableCheckpoint[] = [];
+      for (const [schema, name, file, offset, gtid, safeFile, safeOffset, safeGtid, info, isGlobal] of rows) {
+        const position = positionOf(file ?? null, offset ?? null, gtid ?? null);
+        if (isGlobal === "1") {
+          const hasHorizon = safeFile !== null && safeFile !== undefined && safeFile !== "";
+          global = { position, horizon: hasHorizon ? positionOf(safeFile, safeOffset ?? null, safeGtid ?? null) : null };
+        } else {
+          const text = info === null || info === undefined || info === "null" ? null : textOf(info);
+          tables.push({ schema: textOf(schema ?? ""), table: textOf(name ?? ""), position, tableInfo: text });
+        }
+      }
+      return { global, tables };
+    },
+    globalStatement: ({ position, horizon }) => upsert("", "", position, horizon, null, true),
+    tableStatement: ({ schema, table: name, position, tableInfo }) => upsert(schema, name, position, null, tableInfo, false),
+    removeTableStatement: (schema, name) =>
+      `DELETE FROM ${table} WHERE id = ${id} AND cp_schema = ${textLiteral(schema)} AND cp_table = ${textLiteral(name)}`,
+    async save(global, statements, signal) {
+      const all = [...statements, ...(global === null ? [] : [store.globalStatement(global)])];
+      if (all.length === 0) return;
+      // Saying the same twice is harmless, so an unknown outcome is simply repeated.
+      await target.transaction(all, { repeat: () => all, ...(signal === undefined ? {} : { signal }) });
+    },
+  };
+  return store;
+}

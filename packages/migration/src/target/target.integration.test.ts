@@ -1,0 +1,82 @@
+import { nodeWorld, Secret } from "@skein/base";
+import { type DatabaseServer, startMariadb, startMysql } from "@skein/servers";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openTarget, removeMeta, type TargetConfig } from "./target.ts";
+
+const world = nodeWorld();
+const never = new AbortController().signal;
+
+describe.each([
+  ["MariaDB", startMariadb],
+  ["MySQL", startMysql],
+] as const)("the fence on %s", (_name, start) => {
+  let server: DatabaseServer;
+  let config: TargetConfig;
+  beforeAll(async () => {
+    server = await start(world);
+    config = {
+      endpoint: { host: server.host, port: server.port, user: server.user, password: new Secret(server.password) },
+      task: "t",
+      sourceId: "src-1",
+      metaSchema: "dm_meta",
+      connectionsMax: 4,
+    };
+    await server.sql("CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY, b TEXT)");
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  test("after a take-over the old owner writes nothing, also what it had begun", async () => {
+    await using old = await openTarget(world, config, { role: "sync", worker: "w1", signal: never });
+    expect(await old.takeOver()).toBe(1);
+    await old.transaction(["INSERT INTO d.t VALUES (1, 'old')"]);
+    let tries = 0;
+    const begun = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    const frozen = old.transactionWith(async (connection) => {
+      tries++;
+      await connection.execute("INSERT INTO d.t VALUES (2, 'begun')");
+      begun.resolve();
+      await goOn.promise;
+    });
+    await begun.promise;
+
+    await using fresh = await openTarget(world, config, { role: "sync", worker: "w2", signal: never });
+    expect(await fresh.takeOver()).toBe(2);
+    await fresh.transaction(["INSERT INTO d.t VALUES (3, 'new')"]);
+    goOn.resolve();
+    await expect(frozen).rejects.toMatchObject({ code: 10101, detail: expect.stringContaining("w2 (sync)") });
+    await expect(old.transaction(["INSERT INTO d.t VALUES (4, 'old')"])).rejects.toMatchObject({ code: 10101 });
+    await expect(old.ddl("CREATE TABLE d.stale (a INT)")).rejects.toMatchObject({ code: 10101 });
+    expect(tries).toBe(1);
+    expect(await server.sql("SELECT * FROM d.t ORDER BY a")).toEqual([
+      { a: "1", b: "old" },
+      { a: "3", b: "new" },
+    ]);
+    expect(await server.sql("SHOW TABLES FROM d")).toHaveLength(1);
+  });
+
+  test("a statement that is refused leaves nothing, and says which one; a lost connection is repeated", async () => {
+    await using target = await openTarget(world, config, { role: "sync", worker: "w3", signal: never });
+    await target.takeOver();
+    await expect(target.transaction(["INSERT INTO d.t VALUES (10, 'x')", "INSERT INTO d.t VALUES (10, 'y')"])).rejects.toMatchObject({
+      code: 10006,
+      rawCause: expect.stringContaining("Error 1062 (23000): "),
+    });
+    expect(await server.sql("SELECT * FROM d.t WHERE a = 10")).toEqual([]);
+    let tries = 0;
+    await target.transactionWith(async (connection) => {
+      await connection.execute("INSERT INTO d.t VALUES (11, 'x')");
+      if (++tries === 1) await server.sql(`KILL ${connection.id}`);
+      await connection.execute("INSERT INTO d.t VALUES (12, 'x')");
+    });
+    expect(tries).toBe(2);
+    expect(target.retries.count).toBe(1);
+    expect(await target.ddl("CREATE TABLE t2 (a INT)", { schema: "d", assignments: ["TIMESTAMP = 1700000000"] })).toBe(true);
+    expect(await target.ddl("CREATE TABLE t2 (a INT)", { schema: "d" })).toBe(false);
+  });
+
+  test("removing a task's meta leaves nothing of it", async () => {
+    await removeMeta(world, config.endpoint, { name: "t", metaSchema: "dm_meta" });
+    expect(await server.sql("SHOW TABLES FROM dm_meta")).toEqual([]);
+  });
+});
