@@ -168,9 +168,11 @@ class Progress {
   }
 }
 
-/** Events that frame a log and belong to no transaction. */
+/** Events that frame a log and belong to no transaction: a new connection may show more of them than the one before did. */
 function isFrame(event: BinlogEvent): boolean {
-  return event.kind === "rotate" || event.kind === "format" || event.kind === "previousGtids" || event.kind === "stop";
+  return (
+    event.kind === "rotate" || event.kind === "format" || event.kind === "previousGtids" || event.kind === "stop" || event.kind === "other"
+  );
 }
 
 async function* streamOnce(

@@ -184,8 +184,10 @@ export class BinlogDecoder {
       if (end < headerBytes) throw new MalformedBinlogError("an event without its checksum");
       this.#verify(bytes, end);
     }
-    const startOffset = this.#offset;
+    const before = this.#offset;
     if (isOuter) this.#advance(type, flags, bytes.readUInt32LE(13), sizeBytes);
+    // A stream leaves out events that nobody asked for: the start is where the end says, not where the last one ended.
+    const startOffset = Math.max(before, this.#offset - sizeBytes);
     const context: Context = {
       timestamp: bytes.readUInt32LE(0),
       serverId: bytes.readUInt32LE(5),
