@@ -1,1 +1,10 @@
 export type { Benchmark, BenchCase, BenchContext, Contender, Metric, PreparedBenchmark } from "./bench/benchmark.ts";
+export {
+  type CompareOptions,
+  compareSchemas,
+  compareTable,
+  type TableComparison,
+  type TablePair,
+} from "./compare/compare.ts";
+export type { ComparedTable } from "./compare/core/comparison-sql.ts";
+export type { RowDifference } from "./compare/core/diff-rows.ts";

@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { countReport } from "./vitest-report.ts";
+
+const missing =
+  "CodedError: [code=90001:class=servers:scope=internal:level=high], Message: mysqld is not installed on this machine, Workaround: x";
+
+test("counts what passed and failed, and lists what the machine cannot run", () => {
+  const report = {
+    testResults: [
+      {
+        name: "/r/a.test.ts",
+        status: "failed",
+        message: "",
+        assertionResults: [
+          { status: "passed", fullName: "one", failureMessages: [] },
+          { status: "failed", fullName: "two", failureMessages: ["Error: no"] },
+          { status: "failed", fullName: "three", failureMessages: [missing] },
+        ],
+      },
+      { name: "/r/b.test.ts", status: "failed", message: "SyntaxError", assertionResults: [] },
+      { name: "/r/c.test.ts", status: "failed", message: missing, assertionResults: [{ status: "skipped", fullName: "four" }] },
+      { name: "/r/d.test.ts", status: "passed", message: "", assertionResults: [{ status: "pending", fullName: "five" }] },
+    ],
+  };
+  const reason = "mysqld is not installed on this machine";
+  expect(countReport(JSON.stringify(report), "/r")).toEqual({
+    passed: 1,
+    failed: 2,
+    failedNames: ["a.test.ts > two", "b.test.ts"],
+    notRun: [
+      { name: "a.test.ts > three", reason },
+      { name: "c.test.ts > four", reason },
+      { name: "d.test.ts > five", reason: "the test was pending" },
+    ],
+  });
+});

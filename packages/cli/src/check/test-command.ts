@@ -1,0 +1,168 @@
+/** `./skein test`: everything that CI checks, suite by suite, with one line of counts at the end. */
+import { join } from "node:path";
+import type { World } from "@skein/base";
+import { checkoutFolder, findProgram, logEnd } from "@skein/servers";
+import type { Command, CommandContext, Io } from "../command.ts";
+import { parseFlags } from "../flags.ts";
+import { countReport, type SuiteCounts } from "./core/vitest-report.ts";
+
+const help = `./skein test [--long] [filter …]
+
+Checks types, lint, format and house rules, then runs the unit, simulation, integration and end-to-end tests.
+The last line is "N passed, N failed"; the exit code is 0 when nothing failed. What this machine cannot run is listed with
+the reason. A suite's whole output is in .cache/test/<suite>.log.
+
+  --long     more seeds in every simulation and random workload (20 times as many fresh ones)
+  filter     only tests whose path contains one of these texts: ./skein test packages/mysql replicate`;
+
+const folder = join(checkoutFolder, ".cache", "test");
+const suiteTimeoutMs = 15 * 60_000;
+
+interface Suite {
+  readonly name: string;
+  readonly run: (context: CommandContext, logFile: string) => Promise<SuiteCounts>;
+}
+
+export const testCommand: Command = {
+  name: "test",
+  help,
+  async run(context) {
+    const { values, positionals: filters } = parseFlags(context.args, { long: { type: "boolean", default: false } });
+    const { io, world, signal } = context;
+    await world.disk.makeFolder(folder);
+    const env: Record<string, string> = values.long ? { SKEIN_SEEDS_FACTOR: "20" } : {};
+    const suites = filters.length === 0 ? [...staticSuites, ...testSuites([], env)] : testSuites(filters, env);
+    let passed = 0;
+    let failed = 0;
+    const notRun: { name: string; reason: string }[] = [];
+    for (const suite of suites) {
+      signal.throwIfAborted();
+      const logFile = join(folder, `${suite.name}.log`);
+      await world.disk.remove(logFile);
+      const startedMs = world.clock.monotonicMs();
+      const counts = await suite.run(context, logFile);
+      const seconds = ((world.clock.monotonicMs() - startedMs) / 1000).toFixed(1);
+      if (counts.passed + counts.failed + counts.notRun.length > 0 || filters.length === 0)
+        io.out(`${suite.name.padEnd(12)} ${counts.failed === 0 ? "ok    " : "FAILED"} ${describe(counts)} (${seconds} s)`);
+      if (counts.failed > 0) await showFailure(world, io, counts, logFile);
+      passed += counts.passed;
+      failed += counts.failed;
+      notRun.push(...counts.notRun);
+    }
+    if (notRun.length > 0) io.out(`not run on this machine:\n${notRun.map(({ name, reason }) => `  ${name}: ${reason}`).join("\n")}`);
+    io.out(`${passed} passed, ${failed} failed`);
+    return failed === 0 ? 0 : 1;
+  },
+};
+
+function describe(counts: SuiteCounts): string {
+  const parts = [`${counts.passed} ok`];
+  if (counts.failed > 0) parts.push(`${counts.failed} not`);
+  if (counts.notRun.length > 0) parts.push(`${counts.notRun.length} not run`);
+  return parts.join(", ");
+}
+
+async function showFailure(world: World, io: Io, counts: SuiteCounts, logFile: string): Promise<void> {
+  for (const name of counts.failedNames) io.out(`  ✗ ${name}`);
+  io.out(`── the end of ${logFile}`);
+  io.out(await logEnd(world, logFile, 120));
+  io.out("──");
+}
+
+/** Runs one of the checkout's tools with its output in the log; false when it failed or took too long. */
+async function runTool(
+  { world, signal }: CommandContext,
+  logFile: string,
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<boolean> {
+  const child = world.processes.spawn(command, args, { cwd: checkoutFolder, outputFile: logFile, env });
+  const end = () => child.kill("SIGTERM");
+  signal.addEventListener("abort", end, { once: true });
+  const timer = world.clock.timer(suiteTimeoutMs, end);
+  try {
+    return (await child.exited).code === 0;
+  } finally {
+    timer.cancel();
+    signal.removeEventListener("abort", end);
+  }
+}
+
+const tool = (name: string) => join(checkoutFolder, "node_modules", ".bin", name);
+
+/** A check that passes or fails as one: it counts as one test. */
+function check(name: string, args: readonly string[]): Suite {
+  return {
+    name,
+    run: async (context, logFile) => {
+      const [program = "", ...rest] = args;
+      const ok = await runTool(context, logFile, process.execPath, [tool(program), ...rest]);
+      return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, notRun: [], failedNames: ok ? [] : [args.join(" ")] };
+    },
+  };
+}
+
+const shell: Suite = {
+  name: "shell",
+  run: async (context, logFile) => {
+    const name = "shellcheck of the shell scripts";
+    const program = await findProgram(context.world, "shellcheck");
+    if (program === null) return { passed: 0, failed: 0, notRun: [{ name, reason: "shellcheck is not installed" }], failedNames: [] };
+    const scripts = ["skein", ".ci/run"];
+    for (const file of await context.world.disk.list(join(checkoutFolder, "bin"))) {
+      const start = await context.world.disk.readFile(join(checkoutFolder, "bin", file));
+      if (/^#!\/bin\/(ba)?sh/.test(Buffer.from(start.subarray(0, 20)).toString("latin1"))) scripts.push(join("bin", file));
+    }
+    const ok = await runTool(context, logFile, program.command, scripts);
+    return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, notRun: [], failedNames: ok ? [] : [name] };
+  },
+};
+
+const staticSuites: readonly Suite[] = [
+  check("types", ["tsc", "-b"]),
+  check("lint", ["oxlint", "--type-aware", "packages", "tests", "bench"]),
+  check("format", ["biome", "format", "packages", "tests", "bench"]),
+  shell,
+];
+
+function testSuites(filters: readonly string[], env: Readonly<Record<string, string>>): Suite[] {
+  const suite = (name: string, project: string, flags: readonly string[]): Suite => ({
+    name,
+    run: async (context, logFile) => {
+      const reportFile = join(folder, `${name}.json`);
+      await context.world.disk.remove(reportFile);
+      const ok = await runTool(
+        context,
+        logFile,
+        process.execPath,
+        [
+          tool("vitest"),
+          "run",
+          "--project",
+          project,
+          "--passWithNoTests",
+          "--reporter=default",
+          "--reporter=json",
+          `--outputFile.json=${reportFile}`,
+          ...flags,
+        ],
+        { NO_COLOR: "1", ...env },
+      );
+      context.signal.throwIfAborted();
+      if ((await context.world.disk.stat(reportFile)) === null)
+        return { passed: 0, failed: 1, notRun: [], failedNames: [`${name}: the test runner ended without a report`] };
+      const report = Buffer.from(await context.world.disk.readFile(reportFile)).toString("utf8");
+      const counts = countReport(report, checkoutFolder);
+      // an error outside of any test: the runner fails although all tests passed
+      if (!ok && counts.failed === 0 && counts.notRun.length === 0)
+        return { ...counts, failed: 1, failedNames: [`${name}: an error outside of the tests`] };
+      return counts;
+    },
+  });
+  return [
+    ...(filters.length === 0 ? [suite("house", "unit", ["tests/house"])] : []),
+    suite("unit", "unit", filters.length === 0 ? ["--exclude", "tests/house/**"] : filters),
+    ...["simulation", "integration", "e2e"].map((project) => suite(project, project, filters)),
+  ];
+}
