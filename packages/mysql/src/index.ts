@@ -75,3 +75,46 @@ export type {
   TypeName,
 } from "./core/table.ts";
 export type { ByteString, Row, Value } from "./core/value.ts";
+export type {
+  AlterChange,
+  AlterTable,
+  CheckSpec,
+  ColumnSpec,
+  CreateTable,
+  DatabaseOptions,
+  DdlStatement,
+  ForeignKeySpec,
+  IndexSpec,
+  OtherStatement,
+  TableName,
+  TableOption,
+  TypeSpec,
+} from "./ddl/core/ast.ts";
+export { type DdlDialect, mapCharset, mapCollation } from "./ddl/core/collations.ts";
+export { ddlErrors } from "./ddl/core/errors.ts";
+export type { ServerFlavor } from "./ddl/core/lexer.ts";
+export { type ParseOptions, parseStatement, parseStatements } from "./ddl/core/parser.ts";
+export { type PrintOptions, printStatement } from "./ddl/core/printer.ts";
+export {
+  createSchemaTracker,
+  type ParseCreateTableOptions,
+  parseCreateTable,
+  type SchemaTracker,
+  type SessionFacts,
+  type TrackedChange,
+  type TrackerOptions,
+  type TrackerSnapshot,
+  tableFromCreate,
+} from "./ddl/core/schema-tracker.ts";
+export {
+  ddlEventTypes,
+  mapTables,
+  namesForeignKeys,
+  type QualifiedName,
+  splitStatement,
+  statementRenames,
+  statementSchema,
+  statementTables,
+  withDefaultSchema,
+} from "./ddl/core/statement-operations.ts";
+export { definitionToStatement, type TargetTable, targetCreateTable } from "./ddl/core/target-table.ts";

@@ -98,6 +98,8 @@ export interface IndexDefinition {
   readonly parts: readonly IndexPart[];
   readonly using?: "btree" | "hash" | "rtree";
   readonly invisible?: boolean;
+  /** Made by the server for a foreign key: it goes when another key serves as well. Not known from SHOW CREATE TABLE. */
+  readonly generated?: boolean;
   readonly comment?: string;
   /** Other options as printed (`KEY_BLOCK_SIZE=8`, `WITH PARSER ngram`, `M=6`). */
   readonly options?: readonly string[];
