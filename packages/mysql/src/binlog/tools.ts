@@ -2,12 +2,13 @@
 import { crc32, createZstdDecompress, inflateRawSync, inflateSync, zstdDecompressSync } from "node:zlib";
 import type { BinlogDecoder, Payload } from "./core/decoder.ts";
 import { headerBytes } from "./core/decoder.ts";
-import type { BinlogEvent, RowsEvent } from "./core/events.ts";
+import type { BinlogEvent } from "./core/events.ts";
 import { MalformedBinlogError } from "./core/malformed.ts";
 import { compileRowDecoder, type RowDecoder } from "./core/row-decoder.ts";
 import type { TableMap } from "./core/table-map.ts";
 import type { BinlogTools } from "./core/tools.ts";
 import type { TableDefinition } from "../core/table.ts";
+import { binlogErrors } from "../errors.ts";
 
 export const binlogTools: BinlogTools = {
   crc32: (bytes) => crc32(bytes),
@@ -23,13 +24,16 @@ const unpackedAtOnceBytesMax = 4 * 1024 * 1024;
 
 /**
  * Compiles a decoder for the rows of a table map. The definition gives what a log with minimal metadata leaves out: names,
- * signs, members. Throws a coded error (36027) when it has another number of columns than the log.
+ * signs, members. Errors: coded 36027 when it has another number of columns than the log, 36069 for columns that cannot be.
  */
 export function createRowDecoder(table: TableMap, definition: TableDefinition | null): RowDecoder {
-  return compileRowDecoder(table, definition, binlogTools);
+  try {
+    return compileRowDecoder(table, definition, binlogTools);
+  } catch (error) {
+    if (error instanceof MalformedBinlogError) throw binlogErrors.getEvent([error.message], error);
+    throw error;
+  }
 }
-
-export type { RowsEvent };
 
 /** The events of a compressed transaction, in batches; constant memory whatever its size. */
 export async function* unpackPayload(

@@ -113,6 +113,7 @@ export class BinlogDecoder {
   #pendingGtid: string | null = null;
   #inTransaction = false;
   #hasChecksums = false;
+  #payloadStart = 0;
   #flavor: "mysql" | "mariadb" = "mysql";
   #tableIdBytes: 4 | 6 = 6;
   readonly #tables = new Map<number, { readonly body: Buffer; readonly map: TableMap }>();
@@ -187,7 +188,8 @@ export class BinlogDecoder {
     const before = this.#offset;
     if (isOuter) this.#advance(type, flags, bytes.readUInt32LE(13), sizeBytes);
     // A stream leaves out events that nobody asked for: the start is where the end says, not where the last one ended.
-    const startOffset = Math.max(before, this.#offset - sizeBytes);
+    const startOffset = isOuter ? Math.max(before, this.#offset - sizeBytes) : this.#payloadStart;
+    if (type === eventType.transactionPayload) this.#payloadStart = startOffset;
     const context: Context = {
       timestamp: bytes.readUInt32LE(0),
       serverId: bytes.readUInt32LE(5),

@@ -30,7 +30,7 @@ export interface RowDecoder {
   readonly columnNames: readonly string[] | null;
   /**
    * Rows after an insert, before a delete; for an update before and after by turns. A column that an image leaves out
-   * (`binlog_row_image` is not FULL) has the value of the other image; where there is none, decoding fails.
+   * (`binlog_row_image` is not FULL) has the value of the other image; where there is none, decoding fails. Errors: coded 36069.
    */
   decode(event: RowsEvent): Row[];
 }
@@ -118,8 +118,10 @@ class CompiledDecoder implements RowDecoder {
     try {
       return this.#decode(event);
     } catch (error) {
-      if (error instanceof MalformedBinlogError || !(error instanceof RangeError)) throw error;
-      throw new MalformedBinlogError(`a row of ${this.#table.schema}.${this.#table.table} ends too early`, { cause: error });
+      if (error instanceof MalformedBinlogError) throw binlogErrors.getEvent([error.message], error);
+      // Reading past the end of the bytes shows in these.
+      if (!(error instanceof RangeError) && !(error instanceof TypeError)) throw error;
+      throw binlogErrors.getEvent([`a row of ${this.#table.schema}.${this.#table.table} ends too early`], error);
     }
   }
 
