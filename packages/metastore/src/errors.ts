@@ -9,13 +9,15 @@ export const metastoreErrors = {
     ...metastore,
     code: 61001,
     level: "medium",
-    message: (wanted: number, oldest: number) => `revision ${wanted} has been compacted, history starts at revision ${oldest}`,
+    message: (wanted: number, oldest: number | null) =>
+      `revision ${wanted} has been compacted${oldest === null ? "" : `, history starts at revision ${oldest}`}`,
     workaround: "Please read the range again and watch from the revision of that answer.",
   }),
   futureRevision: define({
     ...metastore,
     code: 61002,
-    message: (wanted: number, current: number) => `revision ${wanted} is in the future, the store is at revision ${current}`,
+    message: (wanted: number, current: number | null) =>
+      `revision ${wanted} is in the future${current === null ? "" : `, the store is at revision ${current}`}`,
   }),
   leaseNotFound: define({
     ...metastore,
@@ -29,13 +31,15 @@ export const metastoreErrors = {
   tooManyOperations: define({
     ...metastore,
     code: 61006,
-    message: (count: number, limit: number) => `a transaction with ${count} operations is over the limit of ${limit}`,
+    message: (count: number, limit: number | null) =>
+      `a transaction with ${count} operations is over the limit${limit === null ? "" : ` of ${limit}`}`,
     workaround: "Please split the request, or raise `max-txn-ops`.",
   }),
   requestTooLarge: define({
     ...metastore,
     code: 61007,
-    message: (bytes: number, limitBytes: number) => `a request of ${bytes} bytes is over the limit of ${limitBytes}`,
+    message: (bytes: number | null, limitBytes: number | null) =>
+      `a request${bytes === null ? "" : ` of ${bytes} bytes`} is over the limit${limitBytes === null ? " of the store" : ` of ${limitBytes}`}`,
     workaround: "Please split the request, or raise `max-request-bytes`.",
   }),
   /** Nothing was carried out. */

@@ -2,7 +2,7 @@
  * gRPC calls to one endpoint. A connection is made at the first call, and again after it broke; calls fail at once while it cannot be
  * made. (grpc-js opens its own sockets: this is one of the two places where the network does not come from the World.)
  */
-import { type ChannelCredentials, Client, credentials, type ServiceError } from "@grpc/grpc-js";
+import { type ChannelCredentials, Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import type { TlsFiles, World } from "@skein/base";
 import { RpcError, rpcStatusNames } from "./errors.ts";
 import type { Message, MethodCodec, ServiceCodec } from "./schema.ts";
@@ -18,6 +18,8 @@ export interface RpcClientOptions {
 export interface CallOptions {
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
+  /** Headers of the call. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** A stream in both directions; its owner ends it by `cancel`. */
@@ -32,7 +34,7 @@ export interface RpcClient extends Disposable {
   readonly endpoint: string;
   /** Throws `RpcError`, or the signal's reason. */
   call(service: ServiceCodec, method: string, request: Message, options?: CallOptions): Promise<Message>;
-  stream(service: ServiceCodec, method: string): RpcStream;
+  stream(service: ServiceCodec, method: string, options?: Pick<CallOptions, "metadata">): RpcStream;
   close(): void;
 }
 
@@ -67,6 +69,7 @@ export function createRpcClient(world: World, endpoint: string, options: RpcClie
           codec.encodeRequest,
           codec.decodeResponse,
           request,
+          metadataOf(call),
           { deadline: world.clock.nowMs() + (call.deadlineMs ?? deadlineMs) },
           (error: ServiceError | null, response?: Message) => {
             call.signal?.removeEventListener("abort", onAbort);
@@ -77,9 +80,9 @@ export function createRpcClient(world: World, endpoint: string, options: RpcClie
         );
         call.signal?.addEventListener("abort", onAbort, { once: true });
       }),
-    stream: (service, method) => {
+    stream: (service, method, call = {}) => {
       const codec = methodOf(service, method);
-      const stream = client.makeBidiStreamRequest(codec.path, codec.encodeRequest, codec.decodeResponse);
+      const stream = client.makeBidiStreamRequest(codec.path, codec.encodeRequest, codec.decodeResponse, metadataOf(call));
       return {
         send: (message) => void stream.write(message),
         messages: messagesOf(stream),
@@ -95,6 +98,12 @@ function methodOf(service: ServiceCodec, method: string): MethodCodec {
   const codec = service.methods.get(method);
   if (codec === undefined) throw new Error(`service ${service.name} has no method ${method}`);
   return codec;
+}
+
+function metadataOf(call: CallOptions): Metadata {
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(call.metadata ?? {})) metadata.set(name, value);
+  return metadata;
 }
 
 async function* messagesOf(stream: AsyncIterable<Message>): AsyncGenerator<Message, void, void> {
