@@ -32,8 +32,15 @@ test("links of the pages lead somewhere", () => {
   expect(broken).toEqual([]);
 });
 
-test("every error code is explained in docs/errors.md", () => {
-  const page = pages.get("docs/errors.md") ?? "";
+test("the index of decisions names every decision", () => {
+  const index = pages.get("docs/decisions/README.md") ?? "";
+  const files = [...pages.keys()].filter((path) => /^docs\/decisions\/\d/.test(path)).map((path) => path.slice("docs/decisions/".length));
+  expect(files.filter((file) => !index.includes(`(${file})`))).toEqual([]);
+  expect(new Set(files.map((file) => file.slice(0, 4))).size).toBe(files.length);
+});
+
+test("every error code is explained on a page", () => {
+  const page = `${pages.get("docs/errors.md") ?? ""}\n${pages.get("docs/errors-parts.md") ?? ""}`;
   const documented = new Set([...page.matchAll(/\b(\d{5})\b/g)].map(([, code]) => code));
   const undocumented: string[] = [];
   for (const [path, text] of readSources(/^packages\/.*\/src\/.*(?<!\.test)\.ts$/))

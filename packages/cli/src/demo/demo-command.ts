@@ -24,6 +24,8 @@ the end. The exit code is 0 when both sides are equal. Everything lives in a tem
 const task = "demo";
 const sourceId = "demo-source";
 const pollMs = 1_000;
+/** While copying the target's statistics are looked at more often than dmctl is asked: the kill is to come in the middle. */
+const looksPerPoll = 4;
 /** The worker is killed when this part of the rows has arrived. */
 const killAt = 0.3;
 const stallTimeoutMs = 90_000;
@@ -347,8 +349,10 @@ async function followCopy(following: Following & { readonly progress: Progress }
   let takeOverSeconds: number | null = null;
   let best = -1;
   let bestMs = world.clock.monotonicMs();
-  for (;;) {
-    const { worker, subtask } = await askStatus(following);
+  let status = await askStatus(following);
+  for (let look = 1; ; look++) {
+    if (look % looksPerPoll === 0) status = await askStatus(following);
+    const { worker, subtask } = status;
     const view = await following.view(subtask?.unit === "Sync" ? "following" : "copying", worker === "" ? "none at the moment" : worker);
     screen.show(view);
     const nowMs = world.clock.monotonicMs();
@@ -362,6 +366,7 @@ async function followCopy(following: Following & { readonly progress: Progress }
       if (victim !== undefined) {
         killed = { name: victim.name, part: partOf(view), atMs: nowMs, rows: rowsIn(view) };
         await victim.kill("SIGKILL");
+        status = await askStatus(following);
         screen.say(`kill -9 ${victim.name} in the middle of the copy, at ${percent(killed.part)}`);
       }
     } else if (
@@ -383,7 +388,7 @@ async function followCopy(following: Following & { readonly progress: Progress }
         throw new Error("the copy was over before the worker could be killed: give more --rows");
       return { killedAt: killed.part, takeOverSeconds };
     }
-    await world.clock.sleep(pollMs, signal);
+    await world.clock.sleep(pollMs / looksPerPoll, signal);
   }
 }
 

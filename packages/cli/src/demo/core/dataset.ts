@@ -15,10 +15,10 @@ export interface DemoTable {
 export const demoSchemas = ["shop", "crm", "metrics"] as const;
 
 /** A number of 0 … below-1 that looks random, from a row's number. */
-const draw = (salt: number, below: number) => `(CRC32(CONCAT(seq, '/${salt}')) % ${below})`;
+const draw = (salt: number, below: number) => `(CAST(CRC32(CONCAT(seq, '/${salt}')) AS SIGNED) % ${below})`;
 const pick = (salt: number, items: readonly string[]) =>
   `ELT(1 + ${draw(salt, items.length)}, ${items.map((item) => `'${item}'`).join(", ")})`;
-const sequence = (from: number, to: number) => `FROM seq_${from}_to_${to}`;
+const sequence = (from: number, to: number) => `FROM shop.seq_${from}_to_${to}`;
 const moment = (salt: number) => `'2021-01-01' + INTERVAL ${draw(salt, 100_000_000)} SECOND`;
 
 const cities = ["Lisbon", "Kraków", "São Paulo", "東京", "München", "Αθήνα", "Oslo", "القاهرة"];
