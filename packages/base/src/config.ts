@@ -3,13 +3,13 @@
  *
  * A problem names the file, the key path and the value. Bombs are refused: aliases in YAML are limited, texts are limited.
  */
-import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import { type Static, type TObject, type TProperties, type TSchema, Type } from "@sinclair/typebox";
 import { Value, ValueErrorType } from "@sinclair/typebox/value";
 import { parse as parseTomlText, stringify as stringifyToml, TomlError } from "smol-toml";
 import { parseDocument } from "yaml";
 
 export { Type };
-export type { Static, TSchema };
+export type { Static, TObject, TProperties, TSchema };
 export { stringifyToml };
 
 export interface ConfigProblem {

@@ -26,6 +26,8 @@ export {
   parseYaml,
   type Static,
   stringifyToml,
+  type TObject,
+  type TProperties,
   type TSchema,
   Type,
 } from "./config.ts";
