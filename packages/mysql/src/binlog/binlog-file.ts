@@ -1,6 +1,6 @@
 /** Binlog files on disk: the same events as a server's stream. */
 import { basename } from "node:path";
-import type { World } from "@skein/base";
+import type { DiskFile, World } from "@skein/base";
 import type { GtidSet } from "../gtid/gtid-set.ts";
 import { binlogErrors } from "../errors.ts";
 import { BinlogDecoder } from "./core/decoder.ts";
@@ -48,11 +48,15 @@ export async function* readBinlogFile(
     let offset = firstOffset;
     let splitter = new EventSplitter(eventBytesMax);
     let isSkipping = start > firstOffset;
+    // The next chunk is read while this one is decoded.
+    let next = readChunk(file, offset);
     for (;;) {
       options.signal?.throwIfAborted();
-      const chunk = await file.read(offset, chunkBytes);
+      const { chunk, error } = await next;
+      if (error !== undefined) throw error;
       if (chunk.length === 0) break;
       offset += chunk.length;
+      next = readChunk(file, offset);
       let batch: BinlogEvent[] = [];
       for (const bytes of splitter.feed(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length))) {
         const isHead = isSkipping && (bytes[4] === 15 || bytes[4] === 35 || bytes[4] === 163);
@@ -60,6 +64,7 @@ export async function* readBinlogFile(
           isSkipping = false;
           decoder.seek(start);
           offset = start;
+          next = readChunk(file, offset);
           splitter = new EventSplitter(eventBytesMax);
           break;
         }
@@ -82,6 +87,15 @@ export async function* readBinlogFile(
   } catch (error) {
     if (!(error instanceof MalformedBinlogError)) throw error;
     throw binlogErrors.parseFile([path], new Error(`from offset ${decoder.position.offset}: ${error.message}`, { cause: error }));
+  }
+}
+
+/** Never rejects: a chunk that nobody takes any more must not end the process. */
+async function readChunk(file: DiskFile, offset: number): Promise<{ readonly chunk: Uint8Array; readonly error?: unknown }> {
+  try {
+    return { chunk: await file.read(offset, chunkBytes) };
+  } catch (error) {
+    return { chunk: new Uint8Array(0), error };
   }
 }
 

@@ -92,35 +92,49 @@ export class EventSplitter {
   }
 
   feed(chunk: Buffer): Buffer[] {
-    let bytes = chunk;
-    if (this.#waitingBytes > 0) {
-      this.#waiting.push(chunk);
-      this.#waitingBytes += chunk.length;
-      if (this.#waitingBytes < this.#wanted) return [];
-      bytes = Buffer.concat(this.#waiting, this.#waitingBytes);
+    const events: Buffer[] = [];
+    let at = 0;
+    // The event that crossed the chunks is put together alone; the rest of the chunk stays where it is.
+    while (this.#waitingBytes > 0) {
+      const taken = Math.min(chunk.length - at, this.#wanted - this.#waitingBytes);
+      this.#waiting.push(chunk.subarray(at, at + taken));
+      this.#waitingBytes += taken;
+      at += taken;
+      if (this.#waitingBytes < this.#wanted) return events;
+      const head = this.#waiting.length === 1 ? (this.#waiting[0] as Buffer) : Buffer.concat(this.#waiting, this.#waitingBytes);
+      const size = this.#sizeOf(head, 0);
+      if (head.length < size) {
+        this.#waiting = [head];
+        this.#wanted = size;
+        continue;
+      }
+      events.push(head);
       this.#waiting = [];
       this.#waitingBytes = 0;
     }
-    const events: Buffer[] = [];
-    let at = 0;
     this.#wanted = headerBytes;
-    while (bytes.length - at >= headerBytes) {
-      const size = bytes.readUInt32LE(at + 9);
-      if (size < headerBytes || size > this.#eventBytesMax) {
-        throw new MalformedBinlogError(`an event that says ${size} bytes; ${headerBytes} to ${this.#eventBytesMax} are possible`);
-      }
-      if (bytes.length - at < size) {
+    while (chunk.length - at >= headerBytes) {
+      const size = this.#sizeOf(chunk, at);
+      if (chunk.length - at < size) {
         this.#wanted = size;
         break;
       }
-      events.push(bytes.subarray(at, at + size));
+      events.push(chunk.subarray(at, at + size));
       at += size;
     }
-    if (at < bytes.length) {
-      this.#waiting.push(at === 0 ? bytes : bytes.subarray(at));
-      this.#waitingBytes = bytes.length - at;
+    if (at < chunk.length) {
+      this.#waiting.push(chunk.subarray(at));
+      this.#waitingBytes = chunk.length - at;
     }
     return events;
+  }
+
+  #sizeOf(bytes: Buffer, at: number): number {
+    const size = bytes.readUInt32LE(at + 9);
+    if (size < headerBytes || size > this.#eventBytesMax) {
+      throw new MalformedBinlogError(`an event that says ${size} bytes; ${headerBytes} to ${this.#eventBytesMax} are possible`);
+    }
+    return size;
   }
 
   finish(): void {

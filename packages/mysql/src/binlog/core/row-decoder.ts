@@ -100,6 +100,7 @@ class CompiledDecoder implements RowDecoder {
   readonly #columns: readonly CompiledColumn[];
   readonly #tools: BinlogTools;
   readonly #all: readonly number[];
+  readonly #empty: Value[];
   readonly #jsonColumns: readonly number[];
   readonly #setTexts: Map<number | bigint, ByteString>[] = [];
   /** Where the next read begins; one number for all steps, so that the loop needs no results of two kinds. */
@@ -111,6 +112,7 @@ class CompiledDecoder implements RowDecoder {
     this.columnNames = names;
     this.#tools = tools;
     this.#all = columns.map((_, index) => index);
+    this.#empty = columns.map(() => undefined as unknown as Value);
     this.#jsonColumns = table.columns.flatMap(({ type }, index) => (type === columnType.json ? [index] : []));
   }
 
@@ -176,22 +178,19 @@ class CompiledDecoder implements RowDecoder {
   #image(bytes: Buffer, present: readonly number[], jsonStarts: number[] | null): Value[] {
     const count = present.length;
     const columns = this.#columns;
-    const row: Value[] = [];
-    // `undefined` marks what the image leaves out, until it is completed.
-    if (count < columns.length) for (let index = 0; index < columns.length; index++) row.push(undefined as unknown as Value);
+    // A copy has its size from the start; pushing would grow it step by step. `undefined` marks what the image leaves out.
+    const row = this.#empty.slice();
     const nulls = this.#at;
     this.#at += (count + 7) >> 3;
     if (this.#at > bytes.length) throw new MalformedBinlogError("a row ends too early");
     const isFull = count === columns.length;
     for (let bit = 0; bit < count; bit++) {
       const index = isFull ? bit : (present[bit] as number);
-      let value: Value = null;
-      if ((((bytes[nulls + (bit >> 3)] as number) >> (bit & 7)) & 1) === 0) {
+      if ((((bytes[nulls + (bit >> 3)] as number) >> (bit & 7)) & 1) === 1) row[index] = null;
+      else {
         if (jsonStarts !== null) jsonStarts[index] = this.#at;
-        value = this.#value(bytes, columns[index] as CompiledColumn, index);
+        row[index] = this.#value(bytes, columns[index] as CompiledColumn, index);
       }
-      if (isFull) row.push(value);
-      else row[index] = value;
     }
     return row;
   }
@@ -210,7 +209,7 @@ class CompiledDecoder implements RowDecoder {
       this.#at += (this.#jsonColumns.length + 7) >> 3;
     }
     if (partial.size === 0) return this.#image(bytes, present, null);
-    const row: Value[] = this.#columns.map(() => undefined as unknown as Value);
+    const row = this.#empty.slice();
     const nulls = this.#at;
     this.#at += (present.length + 7) >> 3;
     present.forEach((index, bit) => {
