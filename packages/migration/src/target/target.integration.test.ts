@@ -44,9 +44,9 @@ describe.each([
     expect(await fresh.takeOver()).toBe(2);
     await fresh.transaction(["INSERT INTO d.t VALUES (3, 'new')"]);
     goOn.resolve();
-    await expect(frozen).rejects.toMatchObject({ code: 10101, detail: expect.stringContaining("w2 (sync)") });
-    await expect(old.transaction(["INSERT INTO d.t VALUES (4, 'old')"])).rejects.toMatchObject({ code: 10101 });
-    await expect(old.ddl("CREATE TABLE d.stale (a INT)")).rejects.toMatchObject({ code: 10101 });
+    await expect(frozen).rejects.toMatchObject({ code: 36101, detail: expect.stringContaining("w2 (sync)") });
+    await expect(old.transaction(["INSERT INTO d.t VALUES (4, 'old')"])).rejects.toMatchObject({ code: 36101 });
+    await expect(old.ddl("CREATE TABLE d.stale (a INT)")).rejects.toMatchObject({ code: 36101 });
     expect(tries).toBe(1);
     expect(await server.sql("SELECT * FROM d.t ORDER BY a")).toEqual([
       { a: "1", b: "old" },

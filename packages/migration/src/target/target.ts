@@ -20,7 +20,7 @@ import {
 } from "@skein/mysql";
 import { classifyTargetErrno, isIgnorableDdlErrno, statementHead } from "./core/classify.ts";
 import { createFenceTables, createMetaSchema, metaTable, metaTableSuffixes, nameLiteral, textLiteral, textOf } from "./core/meta-tables.ts";
-import { targetErrors } from "./errors.ts";
+import { dmErrors } from "../errors.ts";
 
 export interface TargetConfig {
   readonly endpoint: MysqlEndpoint;
@@ -136,15 +136,15 @@ async function openControl(world: World, config: TargetConfig, signal: AbortSign
     return await openConnection(world, config.endpoint, { mode: "bytes", signal });
   } catch (error) {
     signal.throwIfAborted();
-    throw targetErrors.driver([], error);
+    throw dmErrors.databaseDriver([], error);
   }
 }
 
 /** An error of the drivers in the product's form; coded ones and aborts pass. */
 export function codedTargetError(error: unknown, statement: string): unknown {
   if (isCodedError(error)) return error;
-  if (error instanceof MysqlServerError) return targetErrors.executeFailed([statementHead(statement)], error);
-  if (error instanceof MysqlConnectionError) return targetErrors.driver([], error);
+  if (error instanceof MysqlServerError) return dmErrors.databaseExecute([statementHead(statement)], error);
+  if (error instanceof MysqlConnectionError) return dmErrors.databaseDriver([], error);
   return error;
 }
 
@@ -247,7 +247,7 @@ class FencedTarget implements Target {
       } catch (error) {
         if (!this.#mayRetry(error)) throw codedTargetError(error, "take-over of the source");
         const waitedMs = this.#world.clock.monotonicMs() - startedMs;
-        if (waitedMs > takeOverWaitMaxMs) throw targetErrors.takeOverFailed([this.sourceId, Math.round(waitedMs)], error);
+        if (waitedMs > takeOverWaitMaxMs) throw takeOverTooLong(waitedMs, error);
         await this.#world.clock.sleep(backoff.next(), signal);
       }
     }
@@ -260,7 +260,7 @@ class FencedTarget implements Target {
         return await this.#onControl((control) => control.query(sql, signal), signal);
       } catch (error) {
         if (error instanceof MysqlServerError && classifyTargetErrno(error.errno) === "fatal") {
-          throw targetErrors.queryFailed([statementHead(sql)], error);
+          throw dmErrors.databaseQuery([statementHead(sql)], error);
         }
         await this.#waitForRetry(error, tries, backoff, signal, sql);
       }
@@ -368,7 +368,7 @@ class FencedTarget implements Target {
           if (wasApplied !== undefined) {
             // Asked on a new connection: the old one's transaction has ended, or its locks make this read wait in the fence.
             if (await this.#onControl(wasApplied, signal)) return undefined as T;
-          } else if (!repeat()) throw targetErrors.invalidConnection([], error.cause);
+          } else if (!repeat()) throw dmErrors.databaseInvalidConnection([], error.cause);
         }
         const statement = error instanceof StatementFailure ? error.statement : "BEGIN";
         const cause: unknown = error instanceof StatementFailure || error instanceof UnknownOutcome ? error.cause : error;
@@ -411,7 +411,7 @@ class FencedTarget implements Target {
   #checkEpoch({ rows }: ResultSet): void {
     const current = Number(rows[0]?.[0] ?? 0);
     if (this.#epoch === 0 || current !== this.#epoch) {
-      throw targetErrors.fenced([this.sourceId, this.#epoch, current, textOf(rows[0]?.[1] ?? "")]);
+      throw dmErrors.fenced([this.sourceId, this.#epoch, String(current), textOf(rows[0]?.[1] ?? "")]);
     }
   }
 
@@ -444,7 +444,7 @@ class FencedTarget implements Target {
     const connection = await openConnection(this.#world, this.#config.endpoint, {
       mode: "bytes",
       signal,
-      session: { ...sessionBase, ...(this.isTiDB ? { tidb_txn_mode: "pessimistic" } : {}), ...this.#config.session },
+      session: { ...sessionBase, ...(this.isTiDB ? { tidb_txn_mode: "pessimistic" } : {}), ...this.#config.session, time_zone: "+00:00" },
     });
     this.#open.add(connection);
     try {
@@ -490,7 +490,7 @@ class FencedTarget implements Target {
         await this.#onControl((control) => control.execute(kill, signal), signal).catch(ignoreServerRefusal); // it may have ended by now
       }
       const waitedMs = this.#world.clock.monotonicMs() - startedMs;
-      if (waitedMs > takeOverWaitMaxMs) throw targetErrors.takeOverFailed([this.sourceId, Math.round(waitedMs)]);
+      if (waitedMs > takeOverWaitMaxMs) throw takeOverTooLong(waitedMs);
       await this.#world.clock.sleep(20, signal);
     }
   }
@@ -506,6 +506,13 @@ class FencedTarget implements Target {
     this.#controlQueue = result.catch(() => {}); // the caller hears of it
     return result;
   }
+}
+
+function takeOverTooLong(waitedMs: number, cause?: unknown): unknown {
+  return dmErrors.databaseDriver(
+    [],
+    new Error(`the previous worker's transactions did not end within ${Math.round(waitedMs)} ms; look for sessions on the fence table`, { cause }),
+  );
 }
 
 /** Which statement the server refused. */

@@ -66,6 +66,6 @@ const statementCharactersMax = 240;
 
 /** A statement for messages: no more than its head, so that few row values show. */
 export function statementHead(sql: string): string {
-  const line = sql.replaceAll(/\s+/g, " ").replaceAll(/[\0-\x1f\x7f-\xff]+/g, "?");
+  const line = sql.replaceAll(/\s+/g, " ").replaceAll(/[^ -~]+/g, "?");
   return line.length > statementCharactersMax ? `${line.slice(0, statementCharactersMax)}…` : line;
 }
