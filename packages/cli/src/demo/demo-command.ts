@@ -66,17 +66,9 @@ async function runDemo(context: CommandContext, { rows, seconds, keep, folder }:
   const since = (fromMs: number) => (world.clock.monotonicMs() - fromMs) / 1000;
 
   screen.say("starting a MariaDB source and a MariaDB target");
-  const servers = await Promise.all(
-    ["source", "target"].map((name) =>
-      startMariadb(world, {
-        dataFolder: join(folder, name),
-        settings: { "innodb-buffer-pool-size": "512M", "innodb-log-file-size": "256M" },
-      }),
-    ),
-  );
-  const [source, target] = servers as [DatabaseServer, DatabaseServer];
-  await using _source = source;
-  await using _target = target;
+  const settings = { "innodb-buffer-pool-size": "512M", "innodb-log-file-size": "256M" };
+  await using source = await startMariadb(world, { dataFolder: join(folder, "source"), settings });
+  await using target = await startMariadb(world, { dataFolder: join(folder, "target"), settings });
 
   const tables = demoTables(rows);
   screen.say(`making ${grouped(rows)} rows in ${tables.length} tables of ${demoSchemas.length} schemas on the source`);
@@ -91,13 +83,15 @@ async function runDemo(context: CommandContext, { rows, seconds, keep, folder }:
     await untilReady(world, cluster, signal);
     await cluster.dmctl(["operate-source", "create", join(folder, "source.yaml")], signal);
 
+    // the application's failure ends the demo, too
     await using group = new TaskGroup(signal);
+    const working = group.signal;
     const stopWriting = new AbortController();
     const progress = new Progress(world, target, tables);
     const writer = startWriter(context, group, source, tables, stopWriting.signal, (counts) => progress.wrote(counts));
     screen.say(`the application writes from now on; starting task "${task}" (task-mode: all)`);
     const copyMs = world.clock.monotonicMs();
-    await cluster.dmctl(["start-task", join(folder, "task.yaml")], signal);
+    await cluster.dmctl(["start-task", join(folder, "task.yaml")], working);
 
     const view = async (phase: string, worker: string): Promise<DemoView> => ({
       ...(await progress.measure()),
@@ -105,7 +99,7 @@ async function runDemo(context: CommandContext, { rows, seconds, keep, folder }:
       worker,
       elapsedSeconds: since(startedMs),
     });
-    const story = await followCopy({ world, cluster, screen, signal, progress, view });
+    const story = await followCopy({ world, cluster, screen, signal: working, progress, view });
     const copySeconds = since(copyMs);
     const copied = tables.reduce((sum, table) => sum + table.rows, 0);
     screen.say(
@@ -115,13 +109,14 @@ async function runDemo(context: CommandContext, { rows, seconds, keep, folder }:
     screen.say(`following the application for ${seconds} s; a column is added meanwhile`);
     await source.sql("ALTER TABLE crm.contact ADD COLUMN rating TINYINT NOT NULL DEFAULT 3 AFTER kind");
     progress.isFollowing = true;
-    await followLog({ world, cluster, screen, signal, view }, (nowMs, startMs) => nowMs - startMs >= seconds * 1000);
+    await followLog({ world, cluster, screen, signal: working, view }, (nowMs, startMs) => nowMs - startMs >= seconds * 1000);
     progress.isFollowing = false;
     stopWriting.abort();
     const written = await writer;
+    progress.ended(written);
     screen.say(`the application has stopped after ${grouped(written.transactions)} transactions; waiting until the last one has arrived`);
     const drainMs = world.clock.monotonicMs();
-    await followLog({ world, cluster, screen, signal, view }, async (_nowMs, _startMs, subtask) => {
+    await followLog({ world, cluster, screen, signal: working, view }, async (_nowMs, _startMs, subtask) => {
       return subtask?.sync?.synced === true && (await progress.heartbeat()) >= written.heartbeat;
     });
     const drainSeconds = since(drainMs);
@@ -249,6 +244,7 @@ class Progress {
   #last: { readonly ms: number; readonly rows: number } | null = null;
   #rowsPerSecond = 0;
   #isFollowing = false;
+  #hasEnded = false;
   readonly #lagsMs: number[] = [];
 
   constructor(world: World, target: DatabaseServer, tables: readonly DemoTable[]) {
@@ -256,6 +252,12 @@ class Progress {
     this.#target = target;
     this.#tables = tables;
     this.#startedMs = world.clock.monotonicMs();
+  }
+
+  /** No more is written: when the last heartbeat is there, nothing lags. */
+  ended(counts: WriterCounts): void {
+    this.#written = counts;
+    this.#hasEnded = true;
   }
 
   wrote(counts: WriterCounts): void {
@@ -284,7 +286,7 @@ class Progress {
       `SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) n, TABLE_ROWS r FROM information_schema.TABLES WHERE TABLE_SCHEMA IN (${schemas})`,
     );
     const rowsOf = new Map(counted.map((row) => [row["n"], Number(row["r"])]));
-    const [beat] = await sql(this.#target, "SELECT at_ms FROM shop.heartbeat WHERE id = 1").catch(() => []); // not there yet
+    const [beat] = await sql(this.#target, "SELECT beat, at_ms FROM shop.heartbeat WHERE id = 1").catch(() => []); // not there yet
     const nowMs = this.#world.clock.monotonicMs();
     const tables = this.#tables.map(({ schema, name, rows }) => ({
       name: `${schema}.${name}`,
@@ -298,7 +300,8 @@ class Progress {
       this.#rowsPerSecond = this.#rowsPerSecond === 0 ? rate : this.#rowsPerSecond * 0.6 + rate * 0.4;
     }
     this.#last = { ms: nowMs, rows };
-    const lagMs = beat === undefined ? null : Math.max(0, this.#world.clock.nowMs() - Number(beat["at_ms"]));
+    const isLast = this.#hasEnded && Number(beat?.["beat"]) >= this.#written.heartbeat;
+    const lagMs = beat === undefined ? null : isLast ? 0 : Math.max(0, this.#world.clock.nowMs() - Number(beat["at_ms"]));
     if (this.#isFollowing && lagMs !== null) this.#lagsMs.push(lagMs);
     return {
       tables,
