@@ -230,7 +230,7 @@ async function* streamOnce(
 
 /** A source that says nothing for three heartbeats is gone, whatever the network thinks. */
 function watchSilence(world: World, connection: SocketConnection, answer: DumpAnswer, heartbeatMs: number): { cancel(): void } {
-  const silentMsMax = 3 * heartbeatMs + 5000;
+  const silentMsMax = Math.max(3 * heartbeatMs, 1000);
   let heardMs = world.clock.monotonicMs();
   let heardPackets = answer.packetCount;
   const check = () => {

@@ -1,9 +1,10 @@
 import { join } from "node:path";
+import { Duplex, Transform } from "node:stream";
 import { crc32 } from "node:zlib";
-import { isCodedError, seededRandom } from "@skein/base";
+import { isCodedError, seededRandom, type World } from "@skein/base";
 import type { DatabaseServer } from "@skein/servers";
 import { describe, expect, test } from "vitest";
-import { createRowDecoder, currentPosition, openConnection, readBinlogFile } from "../index.ts";
+import { createRowDecoder, currentPosition, openBinlogStream, openConnection, readBinlogFile } from "../index.ts";
 import { worldWithFile } from "../testing/memory-disk.ts";
 import { endpointOf, families, world } from "../testing/servers.ts";
 import { typeCases } from "../testing/type-cases.ts";
@@ -93,3 +94,71 @@ describe.each(families)("damaged binlogs of %s", (family, start) => {
     expect(outcomes.clean).toBeGreaterThan(10);
   });
 });
+
+describe.each(families)("a stream of %s that is damaged on its way", (_family, start) => {
+  test("ends with a coded error or comes through whole, and never hangs", async () => {
+    await using server = await start({ gtid: true });
+    await using connection = await openConnection(world, endpointOf(server), { mode: "text" });
+    const from = await currentPosition(connection);
+    await connection.execute("CREATE DATABASE d");
+    await connection.execute("CREATE TABLE d.t (id INT PRIMARY KEY, v VARCHAR(100))");
+    for (let id = 0; id < 200; id++) await connection.execute(`INSERT INTO d.t VALUES (${id}, REPEAT('v', ${id % 100}))`);
+    const seed = 77;
+    const outcomes = { whole: 0, coded: 0 };
+    for (let run = 0; run < 40; run++) {
+      const flipAt = seededRandom(seed, `${run}`).between(600, 30_000);
+      const ids: unknown[] = [];
+      try {
+        const stream = openBinlogStream(flippingWorld(flipAt), endpointOf(server), {
+          serverId: 88,
+          start: from,
+          by: "position",
+          untilEnd: true,
+          heartbeatMs: 100,
+          retryCountMax: 1,
+        });
+        for await (const batch of stream) {
+          for (const event of batch)
+            if (event.kind === "rows") for (const row of createRowDecoder(event.table, null).decode(event)) ids.push(row[0]);
+        }
+        expect(ids).toEqual(Array.from({ length: 200 }, (_, id) => id));
+        outcomes.whole++;
+      } catch (error) {
+        if (!isCodedError(error)) throw new Error(`seed ${seed}, run ${run}: ${String(error)}`, { cause: error });
+        expect(ids).toEqual(Array.from({ length: ids.length }, (_, id) => id));
+        outcomes.coded++;
+      }
+    }
+    expect(outcomes.coded).toBeGreaterThan(10);
+  });
+});
+
+/** Flips one bit of what the first connection receives; later ones are sound. */
+function flippingWorld(flipAt: number): World {
+  let received = 0;
+  let isFlipped = false;
+  const flip = new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      if (!isFlipped && received + chunk.length > flipAt) {
+        isFlipped = true;
+        chunk[flipAt - received] = (chunk[flipAt - received] as number) ^ 0x10;
+      }
+      received += chunk.length;
+      done(null, chunk);
+    },
+  });
+  let isFirst = true;
+  return {
+    ...world,
+    network: {
+      ...world.network,
+      connect: async (options) => {
+        const socket = await world.network.connect(options);
+        if (!isFirst) return socket;
+        isFirst = false;
+        socket.on("error", () => flip.end());
+        return Duplex.from({ readable: socket.pipe(flip), writable: socket }) as Duplex;
+      },
+    },
+  };
+}
