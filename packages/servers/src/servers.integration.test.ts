@@ -34,10 +34,8 @@ describe.each(families)("%s", (_name, start, version) => {
   });
 
   test("a start that fails shows the end of the server's log", async () => {
-    await expect(start({ settings: { "no-such-setting": "1" } })).rejects.toMatchObject({
-      code: 90002,
-      message: expect.stringContaining("no-such-setting"),
-    });
+    const error: unknown = await start({ settings: { "no-such-setting": "1" } }).catch((thrown: unknown) => thrown);
+    expect(String(error)).toMatch(/code=90002.*no-such-setting/s);
   });
 });
 
