@@ -92,7 +92,7 @@ export type {
 } from "./ddl/core/ast.ts";
 export { type DdlDialect, mapCharset, mapCollation } from "./ddl/core/collations.ts";
 export { ddlErrors } from "./ddl/core/errors.ts";
-export type { ServerFlavor } from "./ddl/core/lexer.ts";
+export { createLexer, type ServerFlavor, type Token as SqlToken } from "./ddl/core/lexer.ts";
 export { type ParseOptions, parseStatement, parseStatements } from "./ddl/core/parser.ts";
 export { type PrintOptions, printStatement } from "./ddl/core/printer.ts";
 export {
