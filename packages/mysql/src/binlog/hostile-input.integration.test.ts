@@ -157,7 +157,7 @@ function flippingWorld(flipAt: number): World {
         if (!isFirst) return socket;
         isFirst = false;
         socket.on("error", () => flip.end());
-        return Duplex.from({ readable: socket.pipe(flip), writable: socket }) as Duplex;
+        return Duplex.from({ readable: socket.pipe(flip), writable: socket });
       },
     },
   };

@@ -1,4 +1,4 @@
-import type { DatabaseServer } from "@skein/servers";
+import { type DatabaseServer, startMysql } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPool, type MysqlEndpoint, MysqlServerError, openConnection, quoteByteString, quoteText } from "../index.ts";
 import { endpointOf, families, world } from "../testing/servers.ts";
@@ -164,4 +164,18 @@ describe.each(families)("connections to %s", (family, start) => {
     await server.sql(`KILL ${ids[0]?.rows[0]?.[0]}`).catch(() => {});
     await expect.poll(async () => (await pool.query("SELECT 1")).rows).toEqual([["1"]]);
   });
+});
+
+// MySQL makes certificates of its own; MariaDB of this age does not.
+test("TLS checks who signed the server's certificate and for whom", async () => {
+  await using server = await startMysql(world, { settings: { "max-allowed-packet": "256M" } });
+  const endpoint = endpointOf(server);
+  const ca = await world.disk.readFile(`${server.dataFolder}/ca.pem`);
+  const serverName = `MySQL_Server_${server.version.split("-")[0]}_Auto_Generated_Server_Certificate`;
+  await using connection = await openConnection(world, { ...endpoint, tls: { ca, serverName } }, { mode: "text" });
+  expect((await connection.query("SHOW STATUS LIKE 'Ssl_cipher'")).rows[0]?.[1]).toMatch(/^TLS_/);
+  const text = "é".repeat(20_000_000);
+  expect((await connection.query(`SELECT '${text}'`)).rows[0]?.[0] === text).toBe(true);
+  await expect(openConnection(world, { ...endpoint, tls: { ca } }, { mode: "text" })).rejects.toThrow(/does not match/);
+  await expect(openConnection(world, { ...endpoint, tls: {} }, { mode: "text" })).rejects.toThrow(/self-signed/);
 });

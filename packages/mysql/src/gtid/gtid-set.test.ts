@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { gtidFlavorOf, gtidSetContains, gtidSetSubtract, gtidSetUnion, parseGtidSet } from "./gtid-set.ts";
 import { MariadbGtidSet, parseMariadbGtidSet } from "./mariadb-gtid-set.ts";

@@ -29,8 +29,9 @@ export interface RowDecoder {
   /** Names in order; null when neither the log nor a definition tells them. */
   readonly columnNames: readonly string[] | null;
   /**
-   * Rows after an insert, before a delete; for an update before and after by turns. A column that an image leaves out
-   * (`binlog_row_image` is not FULL) has the value of the other image; where there is none, decoding fails. Errors: coded 36069.
+   * Rows after an insert, before a delete; for an update before and after by turns. What an after image leaves out did not
+   * change; where a before image or an insert leaves out a column (`binlog_row_image` is not FULL), decoding fails: nobody
+   * knows its value. Errors: coded 36069.
    */
   decode(event: RowsEvent): Row[];
 }
@@ -140,14 +141,14 @@ class CompiledDecoder implements RowDecoder {
       if (before !== null) {
         if (event.isPartial) jsonStarts = [];
         old = this.#image(bytes, before, jsonStarts);
+        if (before.length < this.#columns.length) this.#complete(old, null);
         rows.push(old);
       }
       if (after !== null) {
         const row = event.isPartial ? this.#partialImage(bytes, after, old, jsonStarts ?? []) : this.#image(bytes, after, null);
         if (after.length < this.#columns.length) this.#complete(row, old);
-        if (old !== null && before !== null && before.length < this.#columns.length) this.#complete(old, row);
         rows.push(row);
-      } else if (old !== null && before !== null && before.length < this.#columns.length) this.#complete(old, null);
+      }
       if (this.#at > end) throw new MalformedBinlogError(`a row of ${this.#table.schema}.${this.#table.table} ends too early`);
     }
     return rows;
@@ -160,7 +161,7 @@ class CompiledDecoder implements RowDecoder {
     return present.length === this.#all.length ? this.#all : present;
   }
 
-  /** Columns that this image left out, from the other one. */
+  /** Columns that an image left out: an after image, those that did not change; a before image, only what is computed anyway. */
   #complete(row: Value[], other: Value[] | null): void {
     for (let index = 0; index < this.#columns.length; index++) {
       if (row[index] !== undefined) continue;
