@@ -511,7 +511,9 @@ class FencedTarget implements Target {
 function takeOverTooLong(waitedMs: number, cause?: unknown): unknown {
   return dmErrors.databaseDriver(
     [],
-    new Error(`the previous worker's transactions did not end within ${Math.round(waitedMs)} ms; look for sessions on the fence table`, { cause }),
+    new Error(`the previous worker's transactions did not end within ${Math.round(waitedMs)} ms; look for sessions on the fence table`, {
+      cause,
+    }),
   );
 }
 

@@ -1,0 +1,342 @@
+/**
+ * DDL from the source: parsed, split, filtered, tracked, renamed by the routes, printed for the target, and run there when
+ * everything before it is applied.
+ *
+ *   operators → parse → split → online tools → block-allow-list (not tracked) → event filter (tracked) → tracker → route → target
+ */
+import type { Logger } from "@skein/base";
+import { isCodedError } from "@skein/base";
+import {
+  type DdlDialect,
+  type DdlStatement,
+  ddlEventTypes,
+  mapTables,
+  parseStatements,
+  type Position,
+  printStatement,
+  type QueryEvent,
+  quoteTable,
+  type SchemaTracker,
+  type SessionFacts,
+  splitStatement,
+  sqlModeNames,
+  statementRenames,
+  statementSchema,
+  statementTables,
+  type TableDefinition,
+  type TrackedChange,
+  withDefaultSchema,
+} from "@skein/mysql";
+import { dmErrors } from "../errors.ts";
+import type { EventFilter } from "../filter/core/event-filter.ts";
+import type { OnlineDdl, OnlineDdlAction, OnlineDdlRecord } from "../filter/core/online-ddl.ts";
+import type { Router } from "../filter/core/router.ts";
+import { isSystemSchema, type TableFilter } from "../filter/core/table-filter.ts";
+import { bytesOf } from "../target/core/meta-tables.ts";
+import type { Target } from "../target/target.ts";
+import type { Operators } from "./core/operators.ts";
+import type { Tables } from "./tables.ts";
+
+export interface DdlHandlerOptions {
+  readonly flavor: "mysql" | "mariadb";
+  readonly target: Target;
+  readonly tracker: SchemaTracker;
+  readonly tables: Tables;
+  readonly filter: TableFilter;
+  readonly eventFilter: EventFilter;
+  readonly router: Router;
+  readonly online: OnlineDdl | null;
+  readonly operators: Operators;
+  /** Zone of the task, for statements whose session does not say one. */
+  readonly timezone: string;
+  readonly log: Logger;
+  /** Makes a saved or forgotten record of an online tool durable. */
+  readonly saveOnline: (record: OnlineDdlRecord, isForgotten: boolean) => Promise<void>;
+  /** Everything before the statement is in the target when it returns, and the checkpoint says that it may be under way. */
+  readonly beforeExecute: () => Promise<void>;
+}
+
+export interface DdlOutcome {
+  /** Structures that changed: to be kept with the checkpoint. */
+  readonly changes: readonly TrackedChange[];
+  /** Statements that ran in the target. */
+  readonly executed: number;
+}
+
+const nothingDone: DdlOutcome = { changes: [], executed: 0 };
+
+/** Modes that both families know and that change what a DDL means; quoting is the printer's. */
+const portableModes: ReadonlySet<string> = new Set([
+  "ALLOW_INVALID_DATES",
+  "ERROR_FOR_DIVISION_BY_ZERO",
+  "NO_ENGINE_SUBSTITUTION",
+  "NO_UNSIGNED_SUBTRACTION",
+  "NO_ZERO_DATE",
+  "NO_ZERO_IN_DATE",
+  "STRICT_ALL_TABLES",
+  "STRICT_TRANS_TABLES",
+]);
+
+export class DdlHandler {
+  readonly #options: DdlHandlerOptions;
+  readonly #dialect: DdlDialect;
+
+  constructor(options: DdlHandlerOptions) {
+    this.#options = options;
+    this.#dialect = options.target.isTiDB ? "tidb" : options.target.flavor;
+  }
+
+  /** `isRepeat`: the statement may have run before; what it then meets is no error. */
+  async handle(event: QueryEvent, start: Position, isRepeat: boolean, signal: AbortSignal): Promise<DdlOutcome> {
+    const { flavor, operators, log } = this.#options;
+    const sqlMode = event.sqlMode === null ? [] : sqlModeNames(event.sqlMode, flavor);
+    const told = operators.at(start);
+    const outcomes: DdlOutcome[] = [];
+    for (const { kind, sqls } of told) {
+      if (kind !== "inject") continue;
+      outcomes.push(await this.#run(this.#parse(sqls.join(";\n"), ""), event, [], isRepeat, signal));
+    }
+    const instead = told.find(({ kind }) => kind !== "inject");
+    if (instead?.kind === "skip") {
+      log.info("statement is skipped as told", { position: start.offset, file: start.file });
+      return merge(outcomes);
+    }
+    const statements = instead === undefined ? this.#parseEvent(event, sqlMode.join(",")) : this.#parse(instead.sqls.join(";\n"), "");
+    outcomes.push(await this.#run(statements, event, sqlMode, isRepeat, signal));
+    return merge(outcomes);
+  }
+
+  #parse(sql: string, sqlMode: string): DdlStatement[] {
+    return parseStatements(sql, { flavor: this.#options.flavor, sqlMode });
+  }
+
+  #parseEvent(event: QueryEvent, sqlMode: string): DdlStatement[] {
+    try {
+      return this.#parse(event.sql, sqlMode);
+    } catch (error) {
+      if (isSystemSchema(event.schema)) return [];
+      // A filter that asks for no name but for a text may pass over what cannot be read.
+      const decision = this.#options.eventFilter.decide({ schema: "", table: "", eventType: "", sql: event.sql });
+      if (decision === "ignore") return [];
+      throw error;
+    }
+  }
+
+  async #run(
+    statements: readonly DdlStatement[],
+    event: QueryEvent,
+    sqlMode: readonly string[],
+    isRepeat: boolean,
+    signal: AbortSignal,
+  ): Promise<DdlOutcome> {
+    const outcomes: DdlOutcome[] = [];
+    for (const statement of statements) {
+      if (statement.kind === "other") {
+        this.#checkOther(statement, event);
+        continue;
+      }
+      for (const single of splitStatement(withDefaultSchema(statement, event.schema))) {
+        outcomes.push(await this.#single(single, event, sqlMode, isRepeat, signal));
+      }
+    }
+    return merge(outcomes);
+  }
+
+  /** Rows that were logged as text cannot be applied exactly. */
+  #checkOther(statement: DdlStatement & { kind: "other" }, event: QueryEvent): void {
+    if (statement.group === "dml" && /^(insert|update|delete|replace|load)/.test(statement.what) && !isSystemSchema(event.schema)) {
+      throw dmErrors.statementInBinlog([event.sql.slice(0, 500)]);
+    }
+  }
+
+  async #single(
+    statement: DdlStatement,
+    event: QueryEvent,
+    sqlMode: readonly string[],
+    isRepeat: boolean,
+    signal: AbortSignal,
+  ): Promise<DdlOutcome> {
+    const online = this.#online(statement);
+    switch (online.kind) {
+      case "nothing":
+        return nothingDone;
+      case "save":
+      case "forget":
+        await this.#options.saveOnline(online.record, online.kind === "forget");
+        return nothingDone;
+      case "execute": {
+        const outcomes: DdlOutcome[] = [];
+        for (const ddl of online.ddls) {
+          for (const saved of this.#parse(ddl, "")) {
+            const real = mapTables(saved, (schema, table) =>
+              schema === online.record.ghostSchema && table === online.record.ghostTable
+                ? { schema: online.realSchema, name: online.realTable }
+                : { schema, name: table },
+            );
+            for (const single of splitStatement(real)) outcomes.push(await this.#real(single, event, sqlMode, isRepeat, signal));
+          }
+        }
+        await this.#options.saveOnline(online.record, true);
+        this.#options.online?.forget(online.record);
+        return merge(outcomes);
+      }
+      case "passThrough":
+        return await this.#real(statement, event, sqlMode, isRepeat, signal);
+    }
+  }
+
+  #online(statement: DdlStatement): OnlineDdlAction {
+    const { online, flavor } = this.#options;
+    if (online === null) return { kind: "passThrough" };
+    const [first] = statementTables(statement);
+    if (first?.schema === undefined) return { kind: "passThrough" };
+    const place = { schema: first.schema, table: first.name };
+    const [rename] = statementRenames(statement);
+    if (rename !== undefined && statement.kind === "renameTables") {
+      return online.handle({
+        kind: "rename",
+        ...place,
+        toSchema: rename.to.schema ?? first.schema,
+        toTable: rename.to.name,
+        sql: printStatement(statement, { dialect: flavor }),
+      });
+    }
+    switch (statement.kind) {
+      case "createTable":
+      case "createTableLike":
+        return online.handle({ kind: "create", ...place });
+      case "dropTables":
+        return online.handle({ kind: "drop", ...place });
+      case "alterTable":
+      case "createIndex":
+      case "dropIndex": {
+        const { realTable } = online.classify(first.name);
+        const onReal = mapTables(statement, (schema, table) => ({ schema, name: table === first.name ? realTable : table }));
+        return online.handle({ kind: "alter", ...place, sqlOnReal: printStatement(onReal, { dialect: flavor }) });
+      }
+      case "renameTables":
+      case "truncateTable":
+      case "createDatabase":
+      case "alterDatabase":
+      case "dropDatabase":
+      case "other":
+        // TRUNCATE and the like of a tool's own table are of no concern to the real one.
+        return online.classify(first.name).kind === "real" ? { kind: "passThrough" } : { kind: "nothing" };
+    }
+  }
+
+  async #real(
+    statement: DdlStatement,
+    event: QueryEvent,
+    sqlMode: readonly string[],
+    isRepeat: boolean,
+    signal: AbortSignal,
+  ): Promise<DdlOutcome> {
+    const { tables, tracker, eventFilter, filter, router, log, target } = this.#options;
+    const names = statementTables(statement).map(({ schema, name }) => ({ schema: schema ?? event.schema, name }));
+    const database = statementSchema(statement);
+    if (database !== undefined && (isSystemSchema(database) || !filter.schemaAllowed(database))) return nothingDone;
+    if (names.some(({ schema, name }) => !tables.isWanted(schema, name))) return nothingDone;
+
+    let before: TableDefinition | undefined;
+    if (statement.kind !== "createTable" && statement.kind !== "dropTables") {
+      for (const { schema, name } of names) before ??= (await tables.track(schema, name, signal)) ?? undefined;
+      if (statement.kind === "createTableLike") await tables.track(statement.like.schema ?? event.schema, statement.like.name, signal);
+    }
+    const [first] = names;
+    const place = first ?? { schema: database ?? event.schema, name: "" };
+    for (const eventType of ddlEventTypes(statement, before)) {
+      const decision = eventFilter.decide({ schema: place.schema, table: place.name, eventType, sql: event.sql });
+      if (decision === "do") continue;
+      if (decision === "error") throw dmErrors.eventFilter([eventType, quoteTable(place.schema, place.name)]);
+      let changes: readonly TrackedChange[] = [];
+      try {
+        changes = tracker.apply(statement, sessionFacts(event));
+      } catch (error) {
+        if (!isCodedError(error)) throw error;
+        log.warn("a filtered statement could not be tracked", { sql: event.sql.slice(0, 500), error });
+      }
+      tables.forget();
+      return { changes, executed: 0 };
+    }
+
+    const routed = mapTables(statement, (schema, table) => {
+      if (table === "") return { schema: router.routeSchema(schema), name: "" };
+      const route = router.route(schema, table);
+      return { schema: route.schema, name: route.table };
+    });
+    const sql = printStatement(routed, {
+      dialect: this.#dialect,
+      note: (text) => log.warn("the statement differs in the target", { note: text, sql: event.sql.slice(0, 500) }),
+    });
+    await this.#options.beforeExecute();
+    const changes = this.#track(statement, event, isRepeat);
+    if (sql !== "") {
+      const modes = sqlMode.filter((mode) => portableModes.has(mode));
+      await this.#execute(bytesOf(sql), routed, isRepeat, {
+        signal,
+        assignments: [
+          `TIMESTAMP = ${event.timestamp}`,
+          `time_zone = '${zoneOf(event.timeZone, this.#options.timezone)}'`,
+          ...(event.sqlMode === null ? [] : [`sql_mode = '${modes.join(",")}'`]),
+        ],
+      });
+    }
+    tables.forget();
+    log.info("DDL is applied", { sql: event.sql.slice(0, 500), target: target.flavor });
+    return { changes, executed: 1 };
+  }
+
+  #track(statement: DdlStatement, event: QueryEvent, isRepeat: boolean): readonly TrackedChange[] {
+    try {
+      return this.#options.tracker.apply(statement, sessionFacts(event));
+    } catch (error) {
+      // The structure was read from the target, where the statement has been run already.
+      if (isRepeat && isCodedError(error)) return [];
+      throw error;
+    }
+  }
+
+  async #execute(
+    sql: string,
+    statement: DdlStatement,
+    isRepeat: boolean,
+    options: { readonly signal: AbortSignal; readonly assignments: readonly string[] },
+  ): Promise<void> {
+    const { target, tables } = this.#options;
+    try {
+      await target.ddl(sql, options);
+    } catch (error) {
+      // A rename that was done before cannot be done again: the old name is gone, and the new one is there.
+      if (!isRepeat || !isCodedError(error)) throw error;
+      const [rename] = statementRenames(statement);
+      if (rename?.to.schema === undefined || rename.from.schema === undefined) throw error;
+      tables.forget();
+      const from = await tables.targetDefinition(rename.from.schema, rename.from.name, options.signal);
+      const to = await tables.targetDefinition(rename.to.schema, rename.to.name, options.signal);
+      if (from !== null || to === null) throw error;
+    }
+  }
+}
+
+function merge(outcomes: readonly DdlOutcome[]): DdlOutcome {
+  return {
+    changes: outcomes.flatMap(({ changes }) => changes),
+    executed: outcomes.reduce((sum, { executed }) => sum + executed, 0),
+  };
+}
+
+function sessionFacts(event: QueryEvent): SessionFacts {
+  return {
+    ...(event.schema === "" ? {} : { defaultSchema: event.schema }),
+    ...(event.explicitDefaultsForTimestamp === null ? {} : { explicitDefaultsForTimestamp: event.explicitDefaultsForTimestamp }),
+  };
+}
+
+/** Only what cannot be anything else than a zone: names and offsets. SYSTEM is that of another machine. */
+function zoneOf(session: string | null, task: string): string {
+  for (const zone of [session, task]) {
+    if (zone !== null && zone !== "" && zone !== "SYSTEM" && /^[A-Za-z0-9_+:/-]{1,64}$/.test(zone)) return zone;
+  }
+  return "+00:00";
+}

@@ -1,0 +1,248 @@
+/**
+ * What is known of every table that the binlog names: its structure at the present position, its place in the target, how its
+ * rows are decoded and written, and what of it is filtered.
+ */
+import {
+  type Connection,
+  comparePositions,
+  createRowDecoder,
+  MysqlServerError,
+  parseCreateTable,
+  type Position,
+  quoteTable,
+  type RowDecoder,
+  type SchemaTracker,
+  type TableDefinition,
+  type TableMap,
+} from "@skein/mysql";
+import { dmErrors } from "../errors.ts";
+import type { EventFilter } from "../filter/core/event-filter.ts";
+import type { OnlineTables } from "../filter/core/online-ddl.ts";
+import type { Router } from "../filter/core/router.ts";
+import { isSystemSchema, type TableFilter } from "../filter/core/table-filter.ts";
+import { bytesOf, textOf } from "../target/core/meta-tables.ts";
+import type { Target } from "../target/target.ts";
+import { planTable, type TablePlan } from "./core/table-plan.ts";
+
+/** Of the full copy: what was copied when. */
+export interface CopyWatermarks {
+  /** Where replication has to begin. */
+  readonly lowest: Position;
+  /** Null: the copy knows nothing of this table. */
+  table(
+    schema: string,
+    table: string,
+  ): {
+    readonly low: Position;
+    readonly high: Position;
+    /** At the low watermark. */
+    readonly definition: TableDefinition | null;
+  } | null;
+}
+
+export interface TableState {
+  readonly schema: string;
+  readonly table: string;
+  readonly map: TableMap;
+  /** Null: rows of this table are not wanted. */
+  readonly rows: {
+    readonly plan: TablePlan;
+    readonly decoder: RowDecoder;
+    readonly ignoresInsert: boolean;
+    readonly ignoresUpdate: boolean;
+    readonly ignoresDelete: boolean;
+  } | null;
+  /** Up to here its rows came with the copy. */
+  readonly copiedUntil: Position | null;
+  /** From `copiedUntil` to here the copy may have seen some of the changes. */
+  readonly safeUntil: Position | null;
+}
+
+export interface TablesOptions {
+  /** To the source, in text mode; opened again when it was lost. */
+  readonly source: () => Promise<Connection>;
+  readonly target: Target;
+  readonly tracker: SchemaTracker;
+  readonly sourceFlavor: "mysql" | "mariadb";
+  readonly filter: TableFilter;
+  readonly router: Router;
+  readonly eventFilter: EventFilter;
+  /** Null: `online-ddl: false`. */
+  readonly online: OnlineTables | null;
+  /** Structures of an earlier run at the checkpoint, by `keyOf`. */
+  readonly saved: ReadonlyMap<string, TableDefinition>;
+  readonly copy: CopyWatermarks | null;
+}
+
+export function keyOf(schema: string, table: string): string {
+  return `${schema}\u0000${table}`;
+}
+
+export class Tables {
+  readonly #options: TablesOptions;
+  readonly #states = new Map<string, TableState>();
+  /** Structures of the target, forgotten when a DDL runs. */
+  readonly #targets = new Map<string, TableDefinition | null>();
+  /** Structures that were read and are not in the checkpoint yet. */
+  readonly #unsaved = new Map<string, TableDefinition>();
+
+  constructor(options: TablesOptions) {
+    this.#options = options;
+  }
+
+  /** Of the last resolve of this table, when its map is still the same. */
+  cached(map: TableMap): TableState | undefined {
+    const state = this.#states.get(keyOf(map.schema, map.table));
+    return state !== undefined && (state.map === map || state.map.fingerprint === map.fingerprint) ? state : undefined;
+  }
+
+  async resolve(map: TableMap, signal: AbortSignal): Promise<TableState> {
+    const known = this.cached(map);
+    if (known !== undefined) return known;
+    const { schema, table } = map;
+    const state = this.isWanted(schema, table) ? await this.#resolveWanted(map, signal) : skipped(map);
+    this.#states.set(keyOf(schema, table), state);
+    return state;
+  }
+
+  /** By the block-allow-list; gh-ost's and pt's tables never are. */
+  isWanted(schema: string, table: string): boolean {
+    const { filter, online } = this.#options;
+    if (isSystemSchema(schema)) return false;
+    if (online !== null && online.classify(table).kind !== "real") return false;
+    return filter.tableAllowed(schema, table);
+  }
+
+  /** A structure in the tracker as it is before the statement at hand; the target's own is closest when nothing was saved. */
+  async track(schema: string, table: string, signal: AbortSignal): Promise<TableDefinition | null> {
+    const tracked = this.#options.tracker.table(schema, table);
+    if (tracked !== undefined) return tracked;
+    const definition =
+      this.#known(schema, table) ??
+      (await this.#likeTarget(schema, table, null, signal)) ??
+      (await this.#fromSource(schema, table, signal));
+    if (definition !== null) this.#adopt(definition);
+    return definition;
+  }
+
+  /** The structures that a checkpoint has to keep from now on. */
+  takeUnsaved(): TableDefinition[] {
+    const unsaved = [...this.#unsaved.values()];
+    this.#unsaved.clear();
+    return unsaved;
+  }
+
+  /** After a DDL: what was compiled from the structures is void. */
+  forget(): void {
+    this.#states.clear();
+    this.#targets.clear();
+  }
+
+  async targetDefinition(schema: string, table: string, signal: AbortSignal): Promise<TableDefinition | null> {
+    const key = keyOf(schema, table);
+    const known = this.#targets.get(key);
+    if (known !== undefined) return known;
+    const { target } = this.#options;
+    let definition: TableDefinition | null = null;
+    try {
+      const { rows } = await target.query(`SHOW CREATE TABLE ${bytesOf(quoteTable(schema, table))}`, signal);
+      const text = rows[0]?.[1];
+      if (text !== null && text !== undefined) definition = parseCreateTable(textOf(text), { flavor: target.flavor, schema });
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+    this.#targets.set(key, definition);
+    return definition;
+  }
+
+  async #resolveWanted(map: TableMap, signal: AbortSignal): Promise<TableState> {
+    const { router, eventFilter, copy } = this.#options;
+    const { schema, table } = map;
+    const route = router.route(schema, table);
+    const definition = await this.#definitionFor(map, signal);
+    if (definition === null) throw dmErrors.trackerTarget([quoteTable(route.schema, route.table), quoteTable(schema, table)]);
+    const target = await this.targetDefinition(route.schema, route.table, signal);
+    if (target === null) throw dmErrors.trackerTarget([quoteTable(route.schema, route.table), quoteTable(schema, table)]);
+    const ignores = (eventType: string): boolean => {
+      const decision = eventFilter.decide({ schema, table, eventType });
+      if (decision === "error") throw dmErrors.eventFilter([eventType, quoteTable(schema, table)]);
+      return decision === "ignore";
+    };
+    const copied = copy?.table(schema, table) ?? null;
+    return {
+      schema,
+      table,
+      map,
+      rows: {
+        plan: planTable(definition, target, route.extracted),
+        decoder: createRowDecoder(map, definition),
+        ignoresInsert: ignores("insert"),
+        ignoresUpdate: ignores("update"),
+        ignoresDelete: ignores("delete"),
+      },
+      copiedUntil: copied?.low ?? null,
+      safeUntil: copied === null || comparePositions(copied.high, copied.low) <= 0 ? null : copied.high,
+    };
+  }
+
+  async #definitionFor(map: TableMap, signal: AbortSignal): Promise<TableDefinition | null> {
+    const { schema, table, columns } = map;
+    const tracked = this.#options.tracker.table(schema, table) ?? this.#known(schema, table);
+    if (tracked !== undefined && tracked !== null) {
+      this.#adopt(tracked);
+      return tracked;
+    }
+    // Nothing was saved: the source's present structure fits unless it was changed after this position; then the target's does.
+    const present = await this.#fromSource(schema, table, signal);
+    const fits = present !== null && present.columns.length === columns.length;
+    const definition = fits ? present : ((await this.#likeTarget(schema, table, columns.length, signal)) ?? present);
+    if (definition !== null) this.#adopt(definition);
+    return definition;
+  }
+
+  #known(schema: string, table: string): TableDefinition | null {
+    return this.#options.saved.get(keyOf(schema, table)) ?? this.#options.copy?.table(schema, table)?.definition ?? null;
+  }
+
+  #adopt(definition: TableDefinition): void {
+    const { tracker } = this.#options;
+    if (tracker.table(definition.schema, definition.name) !== undefined) return;
+    if (tracker.schema(definition.schema) === undefined) {
+      tracker.setSchema({ name: definition.schema, charset: definition.charset, collation: definition.collation });
+    }
+    tracker.setTable(definition);
+    this.#unsaved.set(keyOf(definition.schema, definition.name), definition);
+  }
+
+  async #likeTarget(schema: string, table: string, columnCount: number | null, signal: AbortSignal): Promise<TableDefinition | null> {
+    const route = this.#options.router.route(schema, table);
+    const target = await this.targetDefinition(route.schema, route.table, signal);
+    if (target === null) return null;
+    const added = new Set(route.extracted.map(({ column }) => column.toLowerCase()));
+    const columns = target.columns.filter(({ name }) => !added.has(name.toLowerCase()));
+    if (columnCount !== null && columns.length !== columnCount) return null;
+    return { ...target, schema, name: table, columns };
+  }
+
+  async #fromSource(schema: string, table: string, signal: AbortSignal): Promise<TableDefinition | null> {
+    try {
+      const { rows } = await (await this.#options.source()).query(`SHOW CREATE TABLE ${quoteTable(schema, table)}`, signal);
+      const text = rows[0]?.[1];
+      if (text === null || text === undefined) return null;
+      return parseCreateTable(text, { flavor: this.#options.sourceFlavor, schema });
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw error;
+    }
+  }
+}
+
+function skipped(map: TableMap): TableState {
+  return { schema: map.schema, table: map.table, map, rows: null, copiedUntil: null, safeUntil: null };
+}
+
+/** No such table, or no such schema. */
+function isMissing(error: unknown): boolean {
+  const cause = error instanceof MysqlServerError ? error : error instanceof Error ? error.cause : undefined;
+  return cause instanceof MysqlServerError && (cause.errno === 1146 || cause.errno === 1049);
+}
