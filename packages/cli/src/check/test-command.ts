@@ -121,8 +121,8 @@ const shell: Suite = {
 
 const staticSuites: readonly Suite[] = [
   check("types", ["tsc", "-b"]),
-  check("lint", ["oxlint", "--type-aware", "packages", "tests", "bench"]),
-  check("format", ["biome", "format", "packages", "tests", "bench"]),
+  check("lint", ["oxlint", "--type-aware", "packages", "tests", "bench", "bin"]),
+  check("format", ["biome", "format", "packages", "tests", "bench", "bin"]),
   shell,
 ];
 

@@ -47,7 +47,7 @@ export async function buildPackage(world: World, executable: Executable, outFold
     const content = join(folder, executable.name);
     await world.disk.makeFolder(join(content, "lib"), { mode: 0o755 });
     await build({
-      entryPoints: [join(checkoutFolder, executable.entry)],
+      entryPoints: [join(checkoutFolder, "bin", `${executable.name}.ts`)],
       outfile: join(content, "lib", `${executable.name}.mjs`),
       bundle: true,
       platform: "node",
