@@ -43,6 +43,7 @@ export {
   silentLogger,
 } from "./logger.ts";
 export { isAbort, TaskGroup } from "./task-group.ts";
+export { logFile } from "./world/log-file.ts";
 export { nodeClock, nodeDisk, nodeWorld } from "./world/node-world.ts";
 export type {
   Child,

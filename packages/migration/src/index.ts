@@ -1,1 +1,4 @@
 export { masterWire, wireSchema, workerWire } from "./wire/wire.ts";
+export { type Master, type MasterOptions, startMaster } from "./master/dm-master.ts";
+export type { CheckOutcome, MasterMethod, MasterParts, MasterService } from "./master/master-service.ts";
+export { startWorker, type Worker, type WorkerOptions, type WorkerReaders } from "./worker/dm-worker.ts";

@@ -1,0 +1,212 @@
+/** Master and workers in one process, with units that only count: scheduling, commands and take-overs on the embedded store. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { nodeWorld } from "@skein/base";
+import { type DatabaseServer, freePort, startMariadb } from "@skein/servers";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { launchMaster } from "../config/process-config.ts";
+import type { SyncStatus, Unit } from "../unit.ts";
+import type { QueryStatusListMessage, SourcesAnswer } from "../wire/messages.ts";
+import { startWorker, type Worker } from "../worker/dm-worker.ts";
+import { workerReaders } from "../worker/readers.ts";
+import type { UnitContext } from "../worker/unit-context.ts";
+import { startMaster } from "./dm-master.ts";
+
+const world = nodeWorld();
+const cleanups: (() => Promise<void>)[] = [];
+let source: DatabaseServer;
+let folder: string;
+
+beforeAll(async () => {
+  source = await startMariadb(world);
+  folder = await mkdtemp(join(tmpdir(), "skein-cluster-"));
+}, 120_000);
+
+afterAll(async () => {
+  for (const cleanup of cleanups.toReversed()) await cleanup();
+  await source[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true });
+}, 60_000);
+
+/** What the units of a worker did, in order. */
+const journal: string[] = [];
+
+function countingUnit(kind: "Load" | "Sync", context: UnitContext): Unit {
+  const { worker } = context;
+  const done = Promise.withResolvers<void>();
+  const sync: SyncStatus = {
+    rowsPerSecond: 0,
+    bytesPerSecond: 0,
+    etaSeconds: null,
+    blocker: null,
+    totalEvents: 7,
+    totalTps: 0,
+    recentTps: 0,
+    totalRows: 0,
+    totalRps: 0,
+    recentRps: 0,
+    masterBinlog: "(bin.000001, 4)",
+    masterBinlogGtid: "",
+    syncerBinlog: "(bin.000001, 4)",
+    syncerBinlogGtid: "",
+    flushedBinlog: "",
+    flushedBinlogGtid: "",
+    synced: true,
+    binlogType: "remote",
+    secondsBehindMaster: 0,
+    lagMs: 3,
+    blockingDdls: [],
+    unresolvedGroups: [],
+    blockDdlOwner: "",
+    conflictMessage: "",
+    ioTotalBytes: 0,
+  };
+  return {
+    kind,
+    run: async (signal) => {
+      journal.push(`${worker} runs ${kind}`);
+      if (kind === "Load") return;
+      signal.addEventListener("abort", () => done.reject(signal.reason), { once: true });
+      await done.promise;
+    },
+    stop: async () => {
+      journal.push(`${worker} stops ${kind}`);
+      done.resolve();
+    },
+    status: () => ({ kind: "Sync", sync }),
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+async function openWorkerProcess(name: string, masterPort: number, port?: number): Promise<Worker & { close(): Promise<void> }> {
+  const own = port ?? (await freePort(world));
+  const worker = await startWorker(
+    world,
+    {
+      name,
+      host: "127.0.0.1",
+      port: own,
+      advertiseAddr: `127.0.0.1:${own}`,
+      join: [`127.0.0.1:${masterPort}`],
+      keepaliveTtlSeconds: 60,
+      configToml: `name = "${name}"\n`,
+      versionText: "v\n",
+    },
+    { ...workerReaders, openUnit: async (step, context) => countingUnit(step === "copy" ? "Load" : "Sync", context) },
+  );
+  cleanups.push(() => worker.close());
+  return worker;
+}
+
+async function until<T>(what: string, ask: () => Promise<T | null | false>, limitMs = 15_000): Promise<T> {
+  const end = world.clock.monotonicMs() + limitMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== null && answer !== false) return answer;
+    if (world.clock.monotonicMs() > end) throw new Error(`${what} did not come about`);
+    await world.clock.sleep(30);
+  }
+}
+
+const sourceYaml = () => `
+source-id: src-1
+from: {host: 127.0.0.1, port: ${source.port}, user: ${source.user}, password: "${source.password}"}
+`;
+const taskYaml = () => `
+name: t1
+task-mode: all
+target-database: {host: 127.0.0.1, port: ${source.port}, user: ${source.user}, password: "${source.password}"}
+mysql-instances: [{source-id: src-1}]
+`;
+
+describe("one master, two workers", () => {
+  test("a source is bound, a task runs, pauses, resumes, moves with its worker's end and is removed", async () => {
+    const port = await freePort(world);
+    const launched = launchMaster(["-name", "m1", "-master-addr", `127.0.0.1:${port}`, "-data-dir", join(folder, "m1")], {
+      hostname: "h",
+      readFile: () => "",
+    });
+    if (launched.kind !== "run") throw new Error(JSON.stringify(launched));
+    const w1 = await openWorkerProcess("w1", port); // before its master
+    const master = await startMaster(world, {
+      config: launched.config,
+      versionText: "v\n",
+      parts: { checkTask: async () => ({ passed: true, text: "pre-check is passed. " }), removeMeta: async () => {} },
+    });
+    cleanups.push(() => master.close());
+    const { service } = master;
+
+    const members = await until("w1 free", async () => {
+      const answer = await service.ListMember({ worker: true }).catch(() => null);
+      const text = JSON.stringify(answer);
+      return text.includes('"stage":"free"') && text;
+    });
+    expect(members).toContain('"name":"w1"');
+
+    const created = (await service.OperateSource({ op: "StartSource", config: [sourceYaml()] })) as unknown as SourcesAnswer;
+    expect(created).toEqual({ result: true, msg: "", sources: [{ result: true, msg: "", source: "src-1", worker: "w1" }] });
+    const again = await service.OperateSource({ op: "StartSource", config: [sourceYaml()] });
+    expect(again["msg"]).toContain("[code=46007:");
+
+    const started = await service.StartTask({ task: taskYaml() });
+    expect(started).toEqual({
+      result: true,
+      msg: "",
+      sources: [{ result: true, msg: "", source: "src-1", worker: "w1" }],
+      checkResult: "pre-check is passed. ",
+    });
+    const status = await until<QueryStatusListMessage>("sync runs", async () => {
+      const answer = (await service.QueryStatus({ name: "t1" })) as unknown as QueryStatusListMessage;
+      return answer.sources[0]?.subTaskStatus[0]?.unit === "Sync" && answer;
+    });
+    expect(status.sources[0]).toMatchObject({
+      result: true,
+      sourceStatus: { source: "src-1", worker: "w1", result: null, relayStatus: null },
+      subTaskStatus: [{ name: "t1", stage: "Running", unit: "Sync", sync: { totalEvents: "7", synced: true }, detail: { lagMs: "3" } }],
+    });
+
+    expect(await service.OperateTask({ op: "Pause", name: "t1" })).toMatchObject({
+      op: "Pause",
+      result: true,
+      sources: [{ result: true, msg: "" }],
+    });
+    expect(await service.OperateTask({ op: "Resume", name: "t1" })).toMatchObject({
+      op: "Resume",
+      result: true,
+      sources: [{ result: true }],
+    });
+    expect(await service.OperateTask({ op: "Pause", name: "t9" })).toMatchObject({
+      result: false,
+      msg: "task t9 has no source or not exist, please check the task name and status",
+    });
+
+    // A worker that ends in good order gives its source to the other one at once.
+    await openWorkerProcess("w2", port);
+    await until("w2 free", async () => JSON.stringify(await service.ListMember({ worker: true })).includes('"name":"w2"') || null);
+    const leftMs = world.clock.monotonicMs();
+    await w1.close();
+    await until("w2 runs sync", async () => {
+      const answer = (await service.QueryStatus({ name: "t1" })) as unknown as QueryStatusListMessage;
+      return answer.sources[0]?.sourceStatus?.worker === "w2" && answer.sources[0].subTaskStatus[0]?.stage === "Running";
+    });
+    expect(world.clock.monotonicMs() - leftMs).toBeLessThan(3000);
+
+    const cfg = await service.GetCfg({ type: "TaskType", name: "t1" });
+    expect(cfg["cfg"]).toContain("name: t1");
+    expect(cfg["cfg"]).not.toContain(source.password);
+
+    expect(await service.OperateSource({ op: "StopSource", sourceID: ["src-1"] })).toMatchObject({ result: false });
+    expect(await service.OperateTask({ op: "Delete", name: "t1" })).toMatchObject({
+      op: "Delete",
+      result: true,
+      sources: [{ result: true }],
+    });
+    expect(await service.QueryStatus({})).toMatchObject({ sources: [{ msg: "no sub task started", subTaskStatus: [] }] });
+    expect(await service.OperateSource({ op: "StopSource", sourceID: ["src-1"] })).toMatchObject({
+      result: true,
+      sources: [{ result: true }],
+    });
+    expect(journal.slice(0, 2)).toEqual(["w1 runs Load", "w1 runs Sync"]);
+  }, 60_000);
+});

@@ -1,0 +1,418 @@
+/**
+ * The master process: a metadata store, one port for all, and a campaign for the lead that never ends while the process runs.
+ *
+ *   store:  alone → embedded in `data-dir`; several masters → a supervised etcd of each (peer-urls)
+ *   port:   gRPC pb.Master · gRPC etcd v3 (what workers use as metadata store) · HTTP
+ *   lead:   campaign ─▶ load, repair ─▶ serve ─▶ lost, evicted or broken ─▶ campaign …
+ *
+ * A follower forwards what it is asked to the leader.
+ */
+import { isAbort, type Logger, TaskGroup, type TlsFiles, type World } from "@skein/base";
+import {
+  campaign,
+  type EtcdCluster,
+  electionLeader,
+  etcdServices,
+  type Metastore,
+  openEtcdCluster,
+  openMetastore,
+  openSession,
+  startEtcdMember,
+  type EtcdMember,
+  initialClusterOf,
+  textOf,
+} from "@skein/metastore";
+import { createRpcClient, createServer, type Message, RpcError, type RpcServer } from "@skein/rpc";
+import type { RequestListener } from "node:http";
+import { createPasswordCipher, parseSecretKey } from "../config/crypto.ts";
+import type { MasterConfig } from "../config/process-config.ts";
+import { dmErrors } from "../errors.ts";
+import { encode, type LeaderValue, prefixes } from "../wire/keys.ts";
+import { masterWire } from "../wire/wire.ts";
+import { type Leader, startLeader } from "./leader.ts";
+import { createMasterService, type MasterMethod, type MasterParts, type MasterService } from "./master-service.ts";
+import { createMasterMetrics } from "./metrics.ts";
+import { splitAddress } from "./probe.ts";
+import { createWorkerClients, type WorkerClients } from "./worker-client.ts";
+
+export interface MasterOptions {
+  readonly config: MasterConfig;
+  readonly tls?: TlsFiles;
+  readonly versionText: string;
+  readonly parts: MasterParts;
+  /** HTTP beyond `/status`, `/metrics`, `/health`: the JSON gateway and the OpenAPI. Null answers 404. */
+  readonly http?: (service: MasterService) => RequestListener;
+}
+
+export interface Master {
+  readonly port: number;
+  readonly service: MasterService;
+  /** Whether this master leads and serves. */
+  readonly isLeader: boolean;
+  /** Rejects when the process cannot go on. */
+  readonly ended: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The session of a campaigner; a dead leader is replaced after at most this. */
+const leaderTtlSeconds = 10;
+/** How long a request waits for a leader that is starting. */
+const leaderWaitMs = 1000;
+
+export async function startMaster(world: World, options: MasterOptions): Promise<Master> {
+  const master = new MasterProcess(world, options);
+  try {
+    await master.open();
+  } catch (error) {
+    await master.close();
+    throw error;
+  }
+  return master;
+}
+
+interface StoreParts {
+  readonly store: Metastore;
+  readonly cluster: EtcdCluster | null;
+  readonly member: EtcdMember | null;
+}
+
+class MasterProcess implements Master {
+  readonly ended: Promise<void>;
+  readonly #world: World;
+  readonly #options: MasterOptions;
+  readonly #log: Logger;
+  readonly #group = new TaskGroup();
+  readonly #settle: { readonly resolve: () => void; readonly reject: (error: unknown) => void };
+  #parts: StoreParts | null = null;
+  #server: RpcServer | null = null;
+  #service: MasterService | null = null;
+  #workers: WorkerClients | null = null;
+  #leader: Leader | null = null;
+  #isEvicted = false;
+  #leaderStarts = 0;
+  /** Ends the present campaign or lead. */
+  #round = new AbortController();
+  /** Wakes those who wait for the lead to change. */
+  #changed = Promise.withResolvers<void>();
+
+  constructor(world: World, options: MasterOptions) {
+    this.#world = world;
+    this.#options = options;
+    this.#log = world.log.with({ component: "master", name: options.config.name });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.ended = promise;
+    this.#settle = { resolve, reject };
+  }
+
+  get port(): number {
+    return this.#server?.port ?? 0;
+  }
+
+  get service(): MasterService {
+    if (this.#service === null) throw dmErrors.schedulerNotStarted([]);
+    return this.#service;
+  }
+
+  get isLeader(): boolean {
+    return this.#leader !== null;
+  }
+
+  async open(): Promise<void> {
+    const { config, tls, parts } = this.#options;
+    const secretKey =
+      config.secretKeyPath === ""
+        ? null
+        : parseSecretKey(new TextDecoder().decode(await this.#world.disk.readFile(config.secretKeyPath, { limitBytes: 4096 })));
+    const store = await openStore(this.#world, config, tls);
+    this.#parts = store;
+    const workers = createWorkerClients(this.#world, {
+      timeoutMs: config.rpcTimeoutMs,
+      callsMax: config.rpcRateBurst,
+      ...(tls === undefined ? {} : { tls }),
+    });
+    this.#workers = workers;
+    const own = createMasterService({
+      world: this.#world,
+      name: config.name,
+      advertiseAddr: config.advertiseAddr,
+      peerUrls: config.advertisePeerUrls.split(","),
+      configToml: config.toml,
+      store: store.store,
+      cluster: store.cluster,
+      workers,
+      cipher: createPasswordCipher(secretKey, (length) => this.#world.random.bytes(length)),
+      secretKey,
+      parts,
+      leader: () => this.#leaderInTime(),
+      evict: (isEvicted) => this.#evict(isEvicted),
+      masterConfigAt: async (url, signal) => {
+        using client = createRpcClient(this.#world, url, tls === undefined ? {} : { tls });
+        return String((await client.call(masterWire, "GetMasterCfg", {}, { signal }))["cfg"]);
+      },
+      ...(tls === undefined ? {} : { tls }),
+    });
+    this.#service = this.#forwarding(own);
+    const http = this.#options.http?.(this.#service);
+    const metrics = createMasterMetrics({ leader: () => this.#leader, leaderStarts: () => this.#leaderStarts });
+    const { host, port } = splitAddress(config.masterAddr);
+    this.#server = await createServer(this.#world, {
+      host: host === "" ? "0.0.0.0" : host,
+      port,
+      ...(tls === undefined ? {} : { tls }),
+      services: [
+        {
+          service: masterWire,
+          unary: Object.fromEntries(
+            Object.entries(this.#service).map(([method, handle]) => [
+              method,
+              async (request: Message, { signal }: { readonly signal: AbortSignal }) => {
+                try {
+                  return await handle(request, signal);
+                } catch (error) {
+                  // Clients print the text of a status as it is.
+                  if (dmErrors.notLeader.is(error)) throw new RpcError("unknown", error.message, error);
+                  throw error;
+                }
+              },
+            ]),
+          ),
+        },
+        ...etcdServices(this.#world, store.store, { name: config.name, clientUrls: [`http://${config.advertiseAddr}`] }),
+      ],
+      http: (request, response) => {
+        const path = (request.url ?? "/").split("?")[0] ?? "/";
+        void metrics.answerHttp(path, this.#options.versionText).then((answer) => {
+          if (answer === null && http !== undefined) return http(request, response);
+          const { status, type, body } = answer ?? { status: 404, type: "text/plain; charset=utf-8", body: "not found\n" };
+          response.writeHead(status, { "content-type": type });
+          response.end(body);
+        });
+      },
+    });
+    this.#log.info("master listens", { addr: config.masterAddr, advertise: config.advertiseAddr, port: this.#server.port });
+    this.#group.spawn((signal) => this.#campaignOn(store.store, signal));
+    void this.#group.join().then(
+      () => this.#settle.resolve(),
+      (error: unknown) => (isAbort(error) ? this.#settle.resolve() : this.#settle.reject(error)),
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#log.info("master stops");
+    this.#group.abort(new DOMException("the master is closed", "AbortError"));
+    await this.#group[Symbol.asyncDispose]();
+    await this.#server?.close(500);
+    this.#workers?.[Symbol.dispose]();
+    await this.#parts?.store.close();
+    this.#parts?.cluster?.close();
+    await this.#parts?.member?.stop();
+    this.#log.info("master stopped");
+  }
+
+  async #campaignOn(store: Metastore, signal: AbortSignal): Promise<void> {
+    const { name, advertiseAddr } = this.#options.config;
+    while (!signal.aborted) {
+      if (this.#isEvicted) {
+        await Promise.race([this.#changed.promise, aborted(signal)]);
+        continue;
+      }
+      const round = new AbortController();
+      this.#round = round;
+      const both = AbortSignal.any([signal, round.signal]);
+      try {
+        await using session = await openSession(this.#world, store, { ttlSeconds: leaderTtlSeconds, log: this.#log });
+        const leadership = await campaign(store, session, {
+          prefix: prefixes.leader,
+          value: encode.leader({ id: name, addr: advertiseAddr }),
+          signal: both,
+        });
+        this.#log.info("became leader", { key: leadership.key });
+        const lost = AbortSignal.any([both, leadership.lost]);
+        {
+          await using leader = await startLeader(
+            {
+              world: this.#world,
+              store,
+              leadership,
+              log: this.#world.log,
+              onBroken: (error) => {
+                this.#log.error("the leader cannot go on, it starts anew", { error });
+                round.abort(new DOMException("the leader is broken", "AbortError"));
+              },
+              ...(this.#options.tls === undefined ? {} : { tls: this.#options.tls }),
+            },
+            lost,
+          );
+          this.#leaderStarts++;
+          this.#setLeader(leader);
+          await aborted(lost).catch(() => {});
+          this.#setLeader(null);
+        }
+        await leadership.resign().catch((error: unknown) => this.#log.warn("cannot resign; the lease will end by itself", { error }));
+        this.#log.info("no longer leader");
+      } catch (error) {
+        this.#setLeader(null);
+        if (signal.aborted) throw error;
+        if (!isAbort(error)) this.#log.warn("campaign failed, trying again", { error });
+      }
+      if (!signal.aborted) await this.#world.clock.sleep(200, signal);
+    }
+  }
+
+  #setLeader(leader: Leader | null): void {
+    this.#leader = leader;
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers<void>();
+  }
+
+  async #evict(isEvicted: boolean): Promise<void> {
+    this.#isEvicted = isEvicted;
+    this.#log.info(isEvicted ? "this master stops campaigning" : "this master campaigns again");
+    if (isEvicted) this.#round.abort(new DOMException("the master is evicted", "AbortError"));
+    this.#wake();
+    // The caller sees the change: the key of an evicted master is gone when it is answered.
+    if (isEvicted) await this.#until(() => this.#leader === null, leaderWaitMs);
+  }
+
+  async #leaderInTime(): Promise<Leader> {
+    await this.#until(() => this.#leader !== null, leaderWaitMs);
+    if (this.#leader === null) throw dmErrors.schedulerNotStarted([]);
+    return this.#leader;
+  }
+
+  async #until(holds: () => boolean, limitMs: number): Promise<void> {
+    const limit = new AbortController();
+    const timer = this.#world.clock.timer(limitMs, () => limit.abort(), { keepAlive: true });
+    while (!holds() && !limit.signal.aborted) await Promise.race([this.#changed.promise, aborted(limit.signal).catch(() => {})]);
+    timer.cancel();
+  }
+
+  /** Everything but what a master answers for itself goes to the leader. */
+  #forwarding(own: MasterService): MasterService {
+    const local: ReadonlySet<string> = new Set<MasterMethod>(["OperateLeader", "GetMasterCfg", "Encrypt"]);
+    const forward = async (method: MasterMethod, request: Message, signal?: AbortSignal): Promise<Message> => {
+      if (local.has(method) || this.#leader !== null) return own[method](request, signal);
+      const addr = await this.#leaderAddress();
+      if (addr === this.#options.config.advertiseAddr) return own[method](request, signal);
+      if (addr === null) throw dmErrors.notLeader([]);
+      using client = createRpcClient(this.#world, addr, this.#options.tls === undefined ? {} : { tls: this.#options.tls });
+      return client.call(masterWire, method, request, { deadlineMs: 600_000, ...(signal === undefined ? {} : { signal }) });
+    };
+    return Object.fromEntries(
+      (Object.keys(own) as MasterMethod[]).map((method) => [
+        method,
+        (request: Message, signal?: AbortSignal) => forward(method, request, signal),
+      ]),
+    ) as unknown as MasterService;
+  }
+
+  /** The leader's address; waits a moment while one is being elected. */
+  async #leaderAddress(): Promise<string | null> {
+    const store = this.#parts?.store;
+    if (store === undefined) return null;
+    for (let tries = 0; ; tries++) {
+      const item = await electionLeader(store, prefixes.leader);
+      if (item !== null) return (JSON.parse(textOf(item)) as LeaderValue).addr;
+      if (tries >= 4 || this.#isEvicted) return null;
+      await this.#world.clock.sleep(leaderWaitMs / 5);
+    }
+  }
+}
+
+/** Rejects when the signal aborts. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason as Error);
+    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+  });
+}
+
+/** Alone: an embedded store. With others, or once it has been with others: a supervised etcd. */
+async function openStore(world: World, config: MasterConfig, tls: TlsFiles | undefined): Promise<StoreParts> {
+  const { dataDir } = config;
+  await world.disk.makeFolder(dataDir, { mode: 0o700 });
+  const names = config.initialCluster.split(",").filter((entry) => entry !== "");
+  const hasData = (await world.disk.stat(`${dataDir}/member/wal`)) !== null;
+  const joinText = await readText(world, `${dataDir}/join`);
+  if (names.length <= 1 && config.join.length === 0 && !hasData && joinText === null) {
+    const store = await openMetastore(world, {
+      kind: "embedded",
+      path: `${dataDir}/metastore.sqlite`,
+      operationsMax: config.maxTxnOps,
+      requestBytesMax: config.maxRequestBytes,
+    });
+    return { store, cluster: null, member: null };
+  }
+  let initialCluster = config.initialCluster;
+  let state: "new" | "existing" = config.initialClusterState;
+  if (hasData) state = "existing";
+  else if (joinText !== null) {
+    initialCluster = joinText;
+    state = "existing";
+  } else if (config.join.length > 0) {
+    initialCluster = await joinCluster(world, config, tls);
+    state = "existing";
+    await world.disk.writeFileAtomic(`${dataDir}/join`, initialCluster);
+  }
+  const clientPort = await freePort(world);
+  const member = await startEtcdMember(world, {
+    name: config.name,
+    dataDir,
+    peerUrls: config.peerUrls.split(","),
+    advertisePeerUrls: config.advertisePeerUrls.split(","),
+    clientUrls: [`http://127.0.0.1:${clientPort}`],
+    // What others see is this master's own port, which serves etcd's protocol too.
+    advertiseClientUrls: [`http://${config.advertiseAddr}`],
+    initialCluster,
+    initialClusterState: state,
+    flags: {
+      "max-txn-ops": String(config.maxTxnOps),
+      "max-request-bytes": String(config.maxRequestBytes),
+      "auto-compaction-mode": config.autoCompactionMode,
+      "auto-compaction-retention": config.autoCompactionRetention,
+      "quota-backend-bytes": String(config.quotaBackendBytes),
+    },
+  });
+  try {
+    await member.waitHealthy({ timeoutMs: 120_000 });
+  } catch (error) {
+    await member.stop();
+    throw dmErrors.startEtcd([], error);
+  }
+  const endpoints = member.endpoints;
+  const limits = { operationsMax: config.maxTxnOps, requestBytesMax: config.maxRequestBytes };
+  return {
+    store: await openMetastore(world, { kind: "etcd", endpoints, ...limits }),
+    cluster: openEtcdCluster(world, { endpoints }),
+    member,
+  };
+}
+
+/** Adds this master to a running cluster; the new `initial-cluster`. */
+async function joinCluster(world: World, config: MasterConfig, tls: TlsFiles | undefined): Promise<string> {
+  using cluster = openEtcdCluster(world, { endpoints: config.join, ...(tls === undefined ? {} : { tls }) });
+  const members = await cluster.members();
+  if (members.some((member) => member.name === ""))
+    throw dmErrors.joinEtcd(["there is a member that has not joined successfully, continue the join or remove it"]);
+  if (members.some((member) => member.name === config.name))
+    throw dmErrors.joinEtcd([`missing data or joining a duplicate member ${config.name}`]);
+  const { added, members: all } = await cluster.addMember(config.advertisePeerUrls.split(","));
+  return initialClusterOf(all, { id: added.id, name: config.name });
+}
+
+async function readText(world: World, path: string): Promise<string | null> {
+  if ((await world.disk.stat(path)) === null) return null;
+  return new TextDecoder().decode(await world.disk.readFile(path, { limitBytes: 64 * 1024 })).trim();
+}
+
+/** A loopback port for etcd's own clients: this process. */
+async function freePort(world: World): Promise<number> {
+  const listener = await world.network.listen({ host: "127.0.0.1", port: 0 }, (connection) => connection.destroy());
+  const { port } = listener;
+  await listener.close();
+  return port;
+}

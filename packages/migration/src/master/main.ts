@@ -1,0 +1,29 @@
+/** Launcher of dm-master. */
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { flagHelp } from "../config/flags.ts";
+import { launchMaster, masterFlags, readTls, sampleMasterToml } from "../config/process-config.ts";
+import { runProcess } from "../process.ts";
+import { versionText } from "../version.ts";
+import { startMaster } from "./dm-master.ts";
+import { masterParts } from "./parts.ts";
+
+const readFile = (path: string) => readFileSync(path, "utf8");
+
+process.exitCode = await runProcess({
+  launch: launchMaster(process.argv.slice(2), { hostname: hostname(), readFile }),
+  sample: sampleMasterToml,
+  help: flagHelp("dm-master", "schedules migration tasks and answers dmctl and the OpenAPI", masterFlags, [
+    "dm-master -master-addr 127.0.0.1:8261 -data-dir ./master",
+    "dm-master -config dm-master.toml",
+  ]),
+  start: (world, config) => {
+    const tls = readTls(config.tls, readFile);
+    return startMaster(world, {
+      config,
+      versionText: versionText(),
+      parts: masterParts(world),
+      ...(tls === null ? {} : { tls }),
+    });
+  },
+});

@@ -1,0 +1,41 @@
+/** Launcher of dm-worker. */
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { flagHelp } from "../config/flags.ts";
+import { launchWorker, readTls, sampleWorkerToml, workerFlags } from "../config/process-config.ts";
+import { splitAddress } from "../master/probe.ts";
+import { runProcess } from "../process.ts";
+import { versionText } from "../version.ts";
+import { startWorker } from "./dm-worker.ts";
+import { openUnit } from "./open-unit.ts";
+import { workerReaders } from "./readers.ts";
+
+const readFile = (path: string) => readFileSync(path, "utf8");
+
+process.exitCode = await runProcess({
+  launch: launchWorker(process.argv.slice(2), { hostname: hostname(), readFile }),
+  sample: sampleWorkerToml,
+  help: flagHelp("dm-worker", "copies and replicates for the sources it is bound to", workerFlags, [
+    "dm-worker -name w1 -worker-addr 127.0.0.1:8262 -join 127.0.0.1:8261",
+    "dm-worker -config dm-worker.toml",
+  ]),
+  start: (world, config) => {
+    const tls = readTls(config.tls, readFile);
+    const { host, port } = splitAddress(config.workerAddr);
+    return startWorker(
+      world,
+      {
+        name: config.name,
+        host: host === "" ? "0.0.0.0" : host,
+        port,
+        advertiseAddr: config.advertiseAddr,
+        join: config.join,
+        keepaliveTtlSeconds: config.keepaliveTtlSeconds,
+        configToml: config.toml,
+        versionText: versionText(),
+        ...(tls === null ? {} : { tls }),
+      },
+      { ...workerReaders, openUnit },
+    );
+  },
+});
