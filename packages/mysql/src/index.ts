@@ -117,4 +117,4 @@ export {
   statementTables,
   withDefaultSchema,
 } from "./ddl/core/statement-operations.ts";
-export { definitionToStatement, type TargetTable, targetCreateTable } from "./ddl/core/target-table.ts";
+export { definitionToStatement, type TargetOptions, type TargetTable, targetCreateTable } from "./ddl/core/target-table.ts";

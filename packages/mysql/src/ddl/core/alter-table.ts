@@ -19,6 +19,7 @@ import {
   draftOf,
   findColumn,
   fitPrefix,
+  implicitPrefix,
   isStringType,
   type Mutable,
   resolveCharset,
@@ -81,12 +82,14 @@ export function alterTable(table: TableDefinition, changes: readonly AlterChange
     newIndexes.push(...result.indexes);
     newForeignKeys.push(...result.foreignKeys);
     newChecks.push(...result.checks);
-    return result.column;
+    // CONVERT TO goes over what the statement itself says.
+    const { column } = result;
+    if (!converts || !isStringType(column.type) || column.type.charset === "binary") return column;
+    return { ...column, type: { ...column.type, charset: draft.charset, collation: draft.collation } };
   };
 
   // Columns that are there already.
-  const moved: { readonly column: ColumnDefinition; readonly position: Position }[] = [];
-  const replaced = new Map<string, { readonly spec: ColumnSpec; readonly position?: Position }>();
+  const replaced = new Map<string, { readonly spec: ColumnSpec }>();
   for (const change of changes) {
     if (change.kind !== "modifyColumn" && change.kind !== "changeColumn") continue;
     const from = change.kind === "changeColumn" ? change.from : change.column.name;
@@ -97,7 +100,7 @@ export function alterTable(table: TableDefinition, changes: readonly AlterChange
     const old = findColumn(draft.columns, from) as ColumnDefinition;
     // MODIFY keeps the name's letters as they were.
     const spec = change.kind === "modifyColumn" ? { ...change.column, name: old.name } : change.column;
-    replaced.set(from.toLowerCase(), { spec, ...(change.position === undefined ? {} : { position: change.position }) });
+    replaced.set(from.toLowerCase(), { spec });
     if (change.kind === "changeColumn" && change.from !== change.column.name) renames.set(from.toLowerCase(), change.column.name);
   }
   for (const change of of("renameColumn")) {
@@ -110,9 +113,7 @@ export function alterTable(table: TableDefinition, changes: readonly AlterChange
     if (gone.has(key)) continue;
     const replacement = replaced.get(key);
     if (replacement !== undefined) {
-      const column = built(replacement.spec, old);
-      if (replacement.position === undefined) columns.push(column);
-      else moved.push({ column, position: replacement.position });
+      columns.push(built(replacement.spec, old));
       continue;
     }
     let column = converts ? convertColumn(old, draft) : old;
@@ -127,23 +128,18 @@ export function alterTable(table: TableDefinition, changes: readonly AlterChange
     if (!has(change.name) && !("ifExists" in change)) refuse(`unknown column ${change.name}`);
   }
 
-  // Added and moved ones, in the order written.
-  const moves = [...moved];
+  // Added and moved ones, in the order written: each sees what the ones before it did.
   for (const change of changes) {
     if (change.kind === "addColumn") {
-      if (
-        columns.some((column) => sameName(column.name, change.column.name)) ||
-        moves.some((one) => sameName(one.column.name, change.column.name))
-      ) {
+      if (columns.some((column) => sameName(column.name, change.column.name))) {
         if (change.ifNotExists) continue;
         refuse(`column ${change.column.name} exists`);
       }
       place(columns, built(change.column), change.position, refuse);
     } else if ((change.kind === "modifyColumn" || change.kind === "changeColumn") && change.position !== undefined) {
-      const at = moves.findIndex((one) => sameName(one.column.name, change.column.name));
-      if (at === -1) continue;
-      const [one] = moves.splice(at, 1);
-      if (one !== undefined) place(columns, one.column, one.position, refuse);
+      const from = columns.findIndex((column) => sameName(column.name, change.column.name));
+      const [column] = from === -1 ? [] : columns.splice(from, 1);
+      if (column !== undefined) place(columns, column, change.position, refuse);
     }
   }
   if (columns.length === 0) refuse("a table cannot lose all columns");
@@ -152,9 +148,16 @@ export function alterTable(table: TableDefinition, changes: readonly AlterChange
   const names = new Set(columns.map((column) => column.name.toLowerCase()));
   if (names.size !== columns.length) refuse("duplicate column name");
 
+  // A check that is about one dropped column only goes with it.
+  if (gone.size > 0) {
+    draft.checks = draft.checks.filter((check) => {
+      const named = columnsIn(check.expression, oldColumns, context.flavor);
+      return named.size !== 1 || ![...named].every((name) => gone.has(name));
+    });
+  }
   if (renames.size > 0) renameInExpressions(draft, renames, context.flavor);
   dropConstraints(draft, changes, refuse);
-  keepKeys(draft, changes, { oldColumns, gone, renames, replaced }, refuse);
+  keepKeys(draft, context, changes, { oldColumns, gone, renames, replaced }, refuse);
 
   for (const { index, ifNotExists, constraintName } of of("addIndex")) {
     const name = index.kind === "primary" ? "PRIMARY" : (index.name ?? constraintName);
@@ -172,7 +175,6 @@ export function alterTable(table: TableDefinition, changes: readonly AlterChange
   }
   addChecks(draft, newChecks, context);
   addKeys(draft, newIndexes, newForeignKeys, context);
-  for (const change of of("renameIndex")) renameIndex(draft, change, refuse);
   for (const change of of("alterIndexVisibility")) {
     const position = draft.indexes.findIndex((index) => sameName(index.name, change.name));
     const index = draft.indexes[position];
@@ -230,7 +232,10 @@ function convertColumn(column: ColumnDefinition, to: { readonly charset: string;
 }
 
 function withDefault(column: ColumnDefinition, sql: string | undefined, flavor: ServerFlavor): ColumnDefinition {
+  if (column.autoIncrement || column.generated !== undefined) return column;
   const { defaultSql: _, ...rest } = column;
+  // MariaDB: a column that takes NULL always has a default.
+  if (sql === undefined && flavor === "mariadb" && column.nullable) return { ...rest, defaultSql: "NULL" };
   return sql === undefined ? rest : { ...rest, defaultSql: canonicalDefault(sql, column.type, flavor) };
 }
 
@@ -266,12 +271,19 @@ interface ColumnChanges {
 }
 
 /** Keys that stay: without parts whose column is gone, with new names and fitting prefixes. A dropped key that is not there is no error. */
-function keepKeys(draft: Draft, changes: readonly AlterChange[], columns: ColumnChanges, refuse: (what: string) => never): void {
+function keepKeys(
+  draft: Draft,
+  context: BuildContext,
+  changes: readonly AlterChange[],
+  columns: ColumnChanges,
+  refuse: (what: string) => never,
+): void {
   const dropped = new Set(changes.flatMap((change) => (change.kind === "dropIndex" ? [change.name.toLowerCase()] : [])));
   const newName = (column: string) => columns.renames.get(column.toLowerCase()) ?? column;
+  draft.indexes = draft.indexes.filter((index) => !dropped.has(index.name.toLowerCase()));
+  for (const change of changes) if (change.kind === "renameIndex") renameIndex(draft, change, refuse);
   const kept: IndexDefinition[] = [];
   for (const index of draft.indexes) {
-    if (dropped.has(index.name.toLowerCase())) continue;
     const parts: IndexPart[] = [];
     for (const part of index.parts) {
       if (part.column === null) {
@@ -281,7 +293,10 @@ function keepKeys(draft: Draft, changes: readonly AlterChange[], columns: Column
       if (columns.gone.has(part.column.toLowerCase())) continue;
       const column = findColumn(draft.columns, newName(part.column)) ?? refuse(`key ${index.name} lost its column ${part.column}`);
       const fitted: Mutable<IndexPart> = { ...part, column: column.name };
-      if (columns.replaced.has(part.column.toLowerCase())) fitPrefix(fitted, column.type);
+      if (columns.replaced.has(part.column.toLowerCase())) {
+        fitPrefix(fitted, column.type);
+        if (fitted.prefixLength === undefined) implicitPrefix(fitted, column.type, index.kind, context);
+      }
       parts.push(fitted);
     }
     if (parts.length > 0) kept.push({ ...index, parts });
@@ -293,8 +308,11 @@ function keepKeys(draft: Draft, changes: readonly AlterChange[], columns: Column
 function renameIndex(draft: Draft, change: { from: string; to: string; ifExists?: true }, refuse: (what: string) => never): void {
   const position = draft.indexes.findIndex((index) => sameName(index.name, change.from));
   const index = draft.indexes[position];
-  if (index !== undefined) draft.indexes[position] = { ...index, name: change.to };
-  else if (!change.ifExists) refuse(`unknown key ${change.from}`);
+  if (index !== undefined) {
+    // A key that someone names is no longer the server's own.
+    const { generated: _, ...rest } = index;
+    draft.indexes[position] = { ...rest, name: change.to };
+  } else if (!change.ifExists) refuse(`unknown key ${change.from}`);
 }
 
 /** Generated columns, checks, defaults and keys on expressions name columns. */
@@ -313,6 +331,17 @@ function renameInExpressions(draft: Draft, renames: ReadonlyMap<string, string>,
     parts: index.parts.map((part) => (part.expression === undefined ? part : { ...part, expression: rename(part.expression) })),
   }));
   if (draft.partitioning !== undefined) draft.partitioning = rename(draft.partitioning);
+}
+
+/** The columns that an expression names, lower case. */
+function columnsIn(text: string, columns: readonly ColumnDefinition[], flavor: ServerFlavor): Set<string> {
+  const known = new Set(columns.map((column) => column.name.toLowerCase()));
+  const found = new Set<string>();
+  const lexer = createLexer(text, { flavor });
+  for (let token = lexer.next(); token.kind !== "end"; token = lexer.next()) {
+    if ((token.kind === "word" || token.kind === "name") && known.has(token.text.toLowerCase())) found.add(token.text.toLowerCase());
+  }
+  return found;
 }
 
 function renameInText(text: string, renames: ReadonlyMap<string, string>, flavor: ServerFlavor): string {

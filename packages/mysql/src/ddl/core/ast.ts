@@ -58,7 +58,7 @@ export interface ColumnSpec {
   readonly references?: ReferencesSpec;
   /** MariaDB system versioning: `GENERATED ALWAYS AS ROW START`. */
   readonly rowBound?: "start" | "end";
-  /** `COMPRESSED`, `COLUMN_FORMAT FIXED`, `STORAGE DISK`, `WITHOUT SYSTEM VERSIONING`, `REF_SYSTEM_ID=1` … as printed. */
+  /** `COMPRESSED`, `COLUMN_FORMAT FIXED`, `STORAGE DISK`, `WITHOUT SYSTEM VERSIONING` … as printed. */
   readonly attributes?: readonly string[];
 }
 

@@ -16,7 +16,9 @@ export function canonicalDefault(sql: string, type: ColumnType, flavor: ServerFl
   const literal = literalOf(inner);
   if (literal === undefined) return sql;
   if (literal.value === null) return "NULL";
-  const value = canonicalValue(literal.value, literal.isNumber, type);
+  // MariaDB takes any default of these as an expression.
+  if (flavor === "mariadb" && literal.isNumber && /text$|blob$/.test(type.name)) return inner;
+  const value = canonicalValue(literal.value, literal.isNumber, type, flavor);
   if (value === undefined) return sql;
   if (type.name === "bit") return `b'${value}'`;
   const bare = flavor === "mariadb" && (integers.has(type.name) || ["decimal", "float", "double", "year"].includes(type.name));
@@ -49,7 +51,7 @@ export function unquote(literal: string): string {
     .replace(/''|\\(.)/gs, (pair, escaped: string | undefined) => (pair === "''" ? "'" : escaped === "0" ? "\0" : (escaped ?? "")));
 }
 
-function canonicalValue(value: string, isNumber: boolean, type: ColumnType): string | undefined {
+function canonicalValue(value: string, isNumber: boolean, type: ColumnType, flavor: ServerFlavor): string | undefined {
   const isHex = isNumber && value.startsWith("0x");
   const hexText = () =>
     (
@@ -94,7 +96,7 @@ function canonicalValue(value: string, isNumber: boolean, type: ColumnType): str
     case "time":
     case "datetime":
     case "timestamp":
-      return temporal(value, type);
+      return temporal(value, type, flavor);
     case "enum": {
       if (isNumber) return type.members?.[Number(digits) - 1];
       return type.members?.find((member) => member.toLowerCase() === value.trimEnd().toLowerCase()) ?? value;
@@ -138,9 +140,17 @@ function decimalText(text: string, decimals: number): string | undefined {
   return decimals === 0 ? minus + result : `${minus}${result.slice(0, -decimals)}.${result.slice(-decimals)}`;
 }
 
-function temporal(value: string, type: ColumnType): string {
+function temporal(value: string, type: ColumnType, flavor: ServerFlavor): string {
   const decimals = type.decimals ?? 0;
-  const fraction = (text: string | undefined) => (decimals === 0 ? "" : `.${(text ?? "").padEnd(decimals, "0").slice(0, decimals)}`);
+  // MySQL rounds, MariaDB cuts; a fraction that would carry into the seconds is cut.
+  const fraction = (text: string | undefined) => {
+    if (decimals === 0) return "";
+    const digits = (text ?? "").padEnd(decimals + 1, "0");
+    const cut = digits.slice(0, decimals);
+    const rounded = String(Number(cut) + 1).padStart(decimals, "0");
+    const up = flavor === "mysql" && (digits[decimals] as string) >= "5" && rounded.length === decimals;
+    return `.${up ? rounded : cut}`;
+  };
   const two = (text: string | undefined) => (text ?? "").padStart(2, "0");
   if (type.name === "time") {
     const found = /^(-?)(\d+):(\d{1,2})(?::(\d{1,2})(?:\.(\d*))?)?$/.exec(value);

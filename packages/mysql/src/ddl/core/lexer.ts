@@ -2,7 +2,7 @@
  * SQL text → tokens, for MariaDB and MySQL, in one pass: every character is looked at a bounded number of times.
  *
  * The text may hold any characters, also bytes as characters (latin1). Versioned comments that the server would run
- * (`/*!40101 … *​/`, `/*M!100301 … *​/`) are entered and left without a trace; all other comments are white space.
+ * (those that begin with `!40101` or `M!100301`) are entered and left without a trace; all other comments are white space.
  */
 import { parseError } from "./errors.ts";
 

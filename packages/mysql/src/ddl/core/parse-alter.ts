@@ -252,7 +252,8 @@ function parseDrop(cursor: TokenCursor): AlterChange {
   if (cursor.eat("SYSTEM", "VERSIONING")) return { kind: "systemVersioning", action: "drop" };
   if (cursor.eat("PERIOD", "FOR")) {
     const exists = ifExists(cursor);
-    return { kind: "dropPeriod", name: cursor.name("a period name"), ...exists };
+    const name = cursor.name("a period name");
+    return { kind: "dropPeriod", name: name.toUpperCase() === "SYSTEM_TIME" ? "SYSTEM_TIME" : name, ...exists };
   }
   cursor.eat("COLUMN");
   const exists = ifExists(cursor);

@@ -98,7 +98,10 @@ export function parseType(cursor: TokenCursor): ParsedType {
 function parseNamedType(cursor: TokenCursor): Mutable<TypeSpec> | undefined {
   if (cursor.eat("LONG")) {
     if (cursor.eat("VARBINARY")) return { name: "mediumblob" };
-    if (!cursor.eat("VARCHAR") && !cursor.eat("VARCHARACTER")) cursor.eat("CHAR", "VARYING") || cursor.eat("CHARACTER", "VARYING");
+    if (cursor.at("CHAR", "VARYING") || cursor.at("CHARACTER", "VARYING")) {
+      cursor.take();
+      cursor.take();
+    } else if (!cursor.eat("VARCHAR")) cursor.eat("VARCHARACTER");
     return { name: "mediumtext" };
   }
   if (cursor.eat("NATIONAL")) {
@@ -135,7 +138,7 @@ function parseNamedType(cursor: TokenCursor): Mutable<TypeSpec> | undefined {
   if (name === undefined) return undefined;
   cursor.take();
   const type: Mutable<TypeSpec> = { name };
-  switch (name) {
+  switch (name as string) {
     case "char":
       if (token.keyword === "NCHAR") type.charset = "utf8mb3";
       if (cursor.eat("VARYING") || (token.keyword === "NCHAR" && cursor.eat("VARCHAR"))) type.name = "varchar";
@@ -362,7 +365,7 @@ function attribute(cursor: TokenCursor, column: Mutable<ColumnSpec>, type: Mutab
     case "REF_SYSTEM_ID":
       cursor.take();
       cursor.eat("=");
-      lists.attributes.push(`REF_SYSTEM_ID=${cursor.integer("a spatial reference id")}`);
+      type.srid = cursor.integer("a spatial reference id");
       return true;
     case "COLUMN_FORMAT":
     case "STORAGE":

@@ -55,7 +55,8 @@ export function parseElement(cursor: TokenCursor): TableElement {
 }
 
 export function parsePeriod(cursor: TokenCursor): PeriodSpec {
-  const name = cursor.name("a period name");
+  const written = cursor.name("a period name");
+  const name = written.toUpperCase() === "SYSTEM_TIME" ? "SYSTEM_TIME" : written;
   cursor.expect("(");
   const start = cursor.name("a column name");
   cursor.expect(",");

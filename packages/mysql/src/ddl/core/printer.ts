@@ -298,6 +298,8 @@ class Printer {
 
   column(column: ColumnSpec): string {
     let text = `${quote(column.name)} ${this.type(column.type)}`;
+    // MariaDB takes it as a part of the type.
+    if (column.type.srid !== undefined && this.#dialect === "mariadb") text += ` REF_SYSTEM_ID=${column.type.srid}`;
     if (column.rowBound !== undefined) {
       if (this.#dialect !== "mariadb") this.#refuse(`the row bound column ${column.name}`);
       text += ` GENERATED ALWAYS AS ROW ${column.rowBound.toUpperCase()}`;
@@ -309,8 +311,7 @@ class Printer {
     if (column.nullable !== undefined && !(this.#dialect === "mariadb" && column.generated !== undefined)) {
       text += column.nullable ? " NULL" : " NOT NULL";
     }
-    if (column.type.srid !== undefined)
-      text += this.#dialect === "mariadb" ? ` REF_SYSTEM_ID=${column.type.srid}` : ` SRID ${column.type.srid}`;
+    if (column.type.srid !== undefined && this.#dialect === "mysql") text += ` SRID ${column.type.srid}`;
     if (column.invisible) {
       if (this.#dialect === "tidb") this.#note(`column ${column.name} is visible: TiDB has no invisible columns`);
       else text += " INVISIBLE";
@@ -331,8 +332,6 @@ class Printer {
 
   #attribute(attribute: string, column: string): string {
     const ofMysql = /^(?:COLUMN_FORMAT|STORAGE|NOT SECONDARY|ENGINE_ATTRIBUTE|SECONDARY_ENGINE_ATTRIBUTE)/.test(attribute);
-    const srid = /^REF_SYSTEM_ID=(\d+)$/.exec(attribute);
-    if (srid !== null && this.#dialect === "mysql") return ` SRID ${srid[1]}`;
     if (this.#dialect === (ofMysql ? "mysql" : "mariadb")) return ` ${attribute}`;
     this.#note(`attribute ${attribute} of column ${column} is left out`);
     return "";

@@ -191,8 +191,9 @@ export function buildColumn(
     column.generated = spec.generated;
     if (context.flavor === "mariadb") column.nullable = true;
   } else if (spec.rowBound === undefined) {
-    if (spec.defaultSql !== undefined) column.defaultSql = canonicalDefault(spec.defaultSql, type, context.flavor);
-    else if (implicitTimestamp && !column.nullable && spec.onUpdateSql === undefined) {
+    if (spec.defaultSql !== undefined && (column.nullable || !/^NULL$/i.test(spec.defaultSql))) {
+      column.defaultSql = canonicalDefault(spec.defaultSql, type, context.flavor);
+    } else if (spec.defaultSql === undefined && implicitTimestamp && !column.nullable && spec.onUpdateSql === undefined) {
       column.defaultSql = canonicalDefault(options.firstTimestamp ? now(type) : "'0000-00-00 00:00:00'", type, context.flavor);
       if (options.firstTimestamp) column.onUpdateSql = canonicalDefault(now(type), type, context.flavor);
     } else if (column.nullable && (!context.fromServer || printsNoDefault(type, context))) column.defaultSql = "NULL";
@@ -251,7 +252,10 @@ export function buildTable(schema: string, create: CreateTable, context: BuildCo
   const foreignKeys: ForeignKeySpec[] = [];
   const checks: CheckSpec[] = [];
   let firstTimestamp = true;
-  for (const spec of create.columns) {
+  for (const written of create.columns) {
+    // Both ends of a period take no NULL.
+    const inPeriod = create.periods?.some((period) => sameName(period.start, written.name) || sameName(period.end, written.name)) ?? false;
+    const spec = inPeriod ? { ...written, nullable: false } : written;
     if (findColumn(draft.columns, spec.name) !== undefined) refuse(`duplicate column ${spec.name} in table ${schema}.${create.table.name}`);
     const built = buildColumn(spec, base, context, { inPrimaryKey: primary.has(spec.name.toLowerCase()), firstTimestamp });
     if (built.column.type.name === "timestamp") firstTimestamp = false;
@@ -375,7 +379,13 @@ function servesAsWell(left: { index: IndexSpec; generated: boolean }, right: { i
   if (a.index.parts.length > b.index.parts.length) return false;
   return a.index.parts.every((part, index) => {
     const other = b.index.parts[index] as IndexPart;
-    return part.column !== null && other.column !== null && sameName(part.column, other.column) && part.prefixLength === other.prefixLength;
+    return (
+      part.column !== null &&
+      other.column !== null &&
+      sameName(part.column, other.column) &&
+      part.prefixLength === other.prefixLength &&
+      (part.descending ?? false) === (other.descending ?? false)
+    );
   });
 }
 
@@ -413,7 +423,7 @@ function buildIndex(
     const position = draft.columns.findIndex((column) => sameName(column.name, part.column as string));
     const column = draft.columns[position];
     if (column === undefined) return refuse(`key column ${part.column} is not in table ${draft.schema}.${draft.name}`);
-    if (spec.kind === "primary" && column.nullable && column.generated === undefined) {
+    if (spec.kind === "primary" && column.nullable) {
       const { defaultSql, ...rest } = column;
       draft.columns[position] =
         defaultSql === undefined || defaultSql === "NULL" ? { ...rest, nullable: false } : { ...rest, defaultSql, nullable: false };
@@ -447,7 +457,7 @@ export function fitPrefix(part: Mutable<IndexPart>, type: ColumnType): void {
 const keyPartBytesMax = 3072;
 
 /** MariaDB: a plain key on a TEXT or BLOB column without a length gets the longest prefix that fits. */
-function implicitPrefix(part: Mutable<IndexPart>, type: ColumnType, kind: IndexSpec["kind"], context: BuildContext): void {
+export function implicitPrefix(part: Mutable<IndexPart>, type: ColumnType, kind: IndexSpec["kind"], context: BuildContext): void {
   if (context.flavor !== "mariadb" || context.fromServer || kind !== "index" || !/text$|blob$/.test(type.name)) return;
   part.prefixLength = Math.floor(keyPartBytesMax / (typeof type.charset === "string" ? charsetBytesMax(type.charset) : 1));
   if (type.name === "tinytext" || type.name === "tinyblob") delete part.prefixLength;
@@ -456,7 +466,7 @@ function implicitPrefix(part: Mutable<IndexPart>, type: ColumnType, kind: IndexS
 function addForeignKey(draft: Draft, spec: ForeignKeySpec, context: BuildContext): void {
   const prefix = `${draft.name}_ibfk_`;
   const name =
-    spec.name ?? (context.flavor === "mysql" ? spec.indexName : undefined) ?? `${prefix}${highestNumber(draft.foreignKeys, prefix) + 1}`;
+    spec.name ?? (context.flavor === "mariadb" ? spec.indexName : undefined) ?? `${prefix}${highestNumber(draft.foreignKeys, prefix) + 1}`;
   if (draft.foreignKeys.some((key) => sameName(key.name, name)))
     refuse(`duplicate foreign key ${name} in table ${draft.schema}.${draft.name}`);
   const columns = spec.columns.map(

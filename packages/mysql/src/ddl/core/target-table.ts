@@ -13,14 +13,26 @@ export interface TargetTable {
   readonly notes: readonly string[];
 }
 
+export interface TargetOptions {
+  readonly dialect: DdlDialect;
+  /** Of the target, as in versioned comments (101100); for types that came late. Default: newer than all known. */
+  readonly version?: number;
+  /** Default: true. */
+  readonly ifNotExists?: boolean;
+}
+
+/** MariaDB 11.7 brought the type VECTOR, MySQL 9.0 too. */
+const vectorSince: Record<DdlDialect, number> = { mariadb: 110_700, mysql: 90_000, tidb: 0 };
+
 /**
  * Charsets and collations are spelled out for every column, so that the target's defaults make no difference. Throws 44020 for
- * what has no equal there. `ifNotExists`: default true.
+ * what has no equal there.
  */
-export function targetCreateTable(
-  table: TableDefinition,
-  options: { readonly dialect: DdlDialect; readonly ifNotExists?: boolean },
-): TargetTable {
+export function targetCreateTable(table: TableDefinition, options: TargetOptions): TargetTable {
+  const vector = table.columns.find((column) => column.type.name === "vector");
+  if (vector !== undefined && options.version !== undefined && options.version < vectorSince[options.dialect]) {
+    throw ddlErrors.noEqual([options.dialect, `the type vector (column ${vector.name})`]);
+  }
   const notes = new Set<string>();
   const statement = definitionToStatement(table);
   const withExists: CreateTable = options.ifNotExists === false ? statement : { ...statement, ifNotExists: true };
@@ -147,9 +159,17 @@ function forTarget(statement: CreateTable, table: TableDefinition, dialect: DdlD
     }
     return index.using === "hash" && dialect === "tidb" ? { ...index, using: "btree" as const } : index;
   });
+  // MariaDB numbers checks by table, the other families want names that are unique in the schema: the target makes up its own.
+  const checks = statement.checks.map((check): CheckSpec => {
+    const { name, ...unnamed } = check;
+    if (name === undefined || !/^CONSTRAINT_\d+$/.test(name)) return check;
+    note(`check ${name} gets a name of the target's own`);
+    return unnamed;
+  });
   const { periods: _, ...rest } = statement;
   return {
     ...rest,
+    checks,
     indexes: indexes.flatMap((index) => {
       const parts = index.parts.filter((part) => part.column === null || !bounds.has(part.column.toLowerCase()));
       return parts.length === 0 ? [] : [{ ...index, parts }];
