@@ -25,6 +25,7 @@ import {
   statementTables,
   type TableDefinition,
   type TrackedChange,
+  targetCreateTable,
   withDefaultSchema,
 } from "@skein/mysql";
 import { dmErrors } from "../errors.ts";
@@ -47,6 +48,8 @@ export interface DdlHandlerOptions {
   readonly router: Router;
   readonly online: OnlineDdl | null;
   readonly operators: Operators;
+  /** `collation_compatible: strict` */
+  readonly spellOut: boolean;
   /** Zone of the task, for statements whose session does not say one. */
   readonly timezone: string;
   readonly log: Logger;
@@ -265,12 +268,9 @@ export class DdlHandler {
       const route = router.route(schema, table);
       return { schema: route.schema, name: route.table };
     });
-    const sql = printStatement(routed, {
-      dialect: this.#dialect,
-      note: (text) => log.warn("the statement differs in the target", { note: text, sql: event.sql.slice(0, 500) }),
-    });
     await this.#options.beforeExecute();
     const changes = this.#track(statement, event, isRepeat);
+    const sql = this.#print(statement, routed, event);
     if (sql !== "") {
       const modes = sqlMode.filter((mode) => portableModes.has(mode));
       await this.#execute(bytesOf(sql), routed, isRepeat, {
@@ -285,6 +285,32 @@ export class DdlHandler {
     tables.forget();
     log.info("DDL is applied", { sql: event.sql.slice(0, 500), target: target.flavor });
     return { changes, executed: 1 };
+  }
+
+  /**
+   * For the target. Where its defaults may be others than the source's, what the source left unsaid is spelled out: a unique key
+   * under another collation takes other values for equal, and rows would be lost.
+   */
+  #print(statement: DdlStatement, routed: DdlStatement, event: QueryEvent): string {
+    const { tracker, log, flavor, spellOut } = this.#options;
+    const note = (text: string) => log.warn("the statement differs in the target", { note: text, sql: event.sql.slice(0, 500) });
+    if (spellOut || this.#dialect !== flavor) {
+      if (statement.kind === "createTable" && routed.kind === "createTable" && statement.asSelect === undefined) {
+        const tracked = tracker.table(statement.table.schema ?? event.schema, statement.table.name);
+        if (tracked !== undefined) {
+          const table = { ...tracked, schema: routed.table.schema ?? tracked.schema, name: routed.table.name };
+          const { sql, notes } = targetCreateTable(table, { dialect: this.#dialect, ifNotExists: statement.ifNotExists === true });
+          for (const text of notes) note(text);
+          return sql;
+        }
+      }
+      if (statement.kind === "createDatabase" && routed.kind === "createDatabase") {
+        const schema = tracker.schema(statement.name);
+        const options = { ...routed.options, ...(schema === undefined ? {} : { charset: schema.charset, collation: schema.collation }) };
+        return printStatement({ ...routed, options }, { dialect: this.#dialect, note });
+      }
+    }
+    return printStatement(routed, { dialect: this.#dialect, note });
   }
 
   #track(statement: DdlStatement, event: QueryEvent, isRepeat: boolean): readonly TrackedChange[] {

@@ -376,6 +376,7 @@ class Syncer implements SyncUnit {
       router,
       online: this.#online,
       operators: this.#operators,
+      spellOut: this.#config.collationCompatible === "strict",
       timezone: this.#config.timezone,
       log: this.#log,
       saveOnline: (record, isForgotten) => this.#saveOnline(target, record, isForgotten, signal),
