@@ -1,12 +1,12 @@
 /** Launcher of dm-master. */
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { flagHelp } from "../config/flags.ts";
-import { launchMaster, masterFlags, readTls, sampleMasterToml } from "../config/process-config.ts";
-import { runProcess } from "../process.ts";
-import { versionText } from "../version.ts";
-import { startMaster } from "./dm-master.ts";
-import { masterParts } from "./parts.ts";
+import { flagHelp } from "../packages/migration/src/config/flags.ts";
+import { launchMaster, masterFlags, readTls, sampleMasterToml } from "../packages/migration/src/config/process-config.ts";
+import { runProcess } from "../packages/migration/src/process.ts";
+import { versionText } from "../packages/migration/src/version.ts";
+import { startMaster } from "../packages/migration/src/master/dm-master.ts";
+import { masterParts } from "../packages/migration/src/master/parts.ts";
 
 const readFile = (path: string) => readFileSync(path, "utf8");
 

@@ -1,14 +1,14 @@
 /** Launcher of dm-worker. */
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { flagHelp } from "../config/flags.ts";
-import { launchWorker, readTls, sampleWorkerToml, workerFlags } from "../config/process-config.ts";
-import { splitAddress } from "../master/probe.ts";
-import { runProcess } from "../process.ts";
-import { versionText } from "../version.ts";
-import { startWorker } from "./dm-worker.ts";
-import { openUnit } from "./open-unit.ts";
-import { workerReaders } from "./readers.ts";
+import { flagHelp } from "../packages/migration/src/config/flags.ts";
+import { launchWorker, readTls, sampleWorkerToml, workerFlags } from "../packages/migration/src/config/process-config.ts";
+import { splitAddress } from "../packages/migration/src/master/probe.ts";
+import { runProcess } from "../packages/migration/src/process.ts";
+import { versionText } from "../packages/migration/src/version.ts";
+import { startWorker } from "../packages/migration/src/worker/dm-worker.ts";
+import { openUnit } from "../packages/migration/src/worker/open-unit.ts";
+import { workerReaders } from "../packages/migration/src/worker/readers.ts";
 
 const readFile = (path: string) => readFileSync(path, "utf8");
 
