@@ -48,7 +48,7 @@ export function loadSchema(text: string, options: DecodeOptions = {}): Schema {
     enums: String,
     defaults: options.defaults ?? true,
     arrays: options.defaults ?? true,
-    oneofs: true,
+    oneofs: false, // the set member of a choice stands for itself; its group name is no field
   };
   const decode = (type: protobuf.Type, bytes: Uint8Array): Message => type.toObject(type.decode(bytes), conversion);
   const encode = (type: protobuf.Type, message: Message): Buffer => Buffer.from(type.encode(type.fromObject(message)).finish());
