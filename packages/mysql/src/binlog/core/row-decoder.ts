@@ -511,11 +511,17 @@ function compileColumn(column: MappedColumn, definition: ColumnDefinition | unde
     case columnType.newdate:
       return make(step.date);
     case columnType.time:
-      return make(step.oldTime);
     case columnType.datetime:
-      return make(step.oldDatetime);
     case columnType.timestamp:
-      return make(step.oldTimestamp);
+      // The log does not say how many digits these have, so only a definition can tell that there are some.
+      if ((definition?.type.decimals ?? 0) > 0) {
+        throw new MalformedBinlogError(
+          `column ${definition?.name} keeps times in the format of before MariaDB 10.1, with fractions: run ALTER TABLE … FORCE on the source with mysql56_temporal_format=ON`,
+        );
+      }
+      return make(
+        column.type === columnType.time ? step.oldTime : column.type === columnType.datetime ? step.oldDatetime : step.oldTimestamp,
+      );
     case columnType.time2:
       return make(step.time, fractionDigits(meta));
     case columnType.datetime2:
