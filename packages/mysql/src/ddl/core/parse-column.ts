@@ -511,6 +511,8 @@ export function parseDefault(cursor: TokenCursor): string {
   const tokens = [cursor.take()];
   while (cursor.at(".")) tokens.push(cursor.take(), cursor.take());
   if (!cursor.at("(")) {
+    // MariaDB prints a default that is another column without brackets.
+    if (tokens.at(-1)?.kind === "name") return tokensSql(tokens);
     if (
       ["CURRENT_DATE", "CURRENT_TIME", "CURRENT_USER", "CURRENT_ROLE", "UTC_DATE", "UTC_TIME", "UTC_TIMESTAMP", "CURDATE"].includes(
         token.keyword,
