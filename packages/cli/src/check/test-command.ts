@@ -153,7 +153,8 @@ function testSuites(filters: readonly string[], env: Readonly<Record<string, str
       if ((await context.world.disk.stat(reportFile)) === null)
         return { passed: 0, failed: 1, notRun: [], failedNames: [`${name}: the test runner ended without a report`] };
       const report = Buffer.from(await context.world.disk.readFile(reportFile)).toString("utf8");
-      const counts = countReport(report, checkoutFolder);
+      const log = await logEnd(context.world, logFile, Number.POSITIVE_INFINITY);
+      const counts = countReport(report, checkoutFolder, log);
       // an error outside of any test: the runner fails although all tests passed
       if (!ok && counts.failed === 0 && counts.notRun.length === 0)
         return { ...counts, failed: 1, failedNames: [`${name}: an error outside of the tests`] };

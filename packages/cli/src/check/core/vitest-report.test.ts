@@ -19,17 +19,22 @@ test("counts what passed and failed, and lists what the machine cannot run", () 
       },
       { name: "/r/b.test.ts", status: "failed", message: "SyntaxError", assertionResults: [] },
       { name: "/r/c.test.ts", status: "failed", message: missing, assertionResults: [{ status: "skipped", fullName: "four" }] },
+      { name: "/r/e.test.ts", status: "failed", message: "", assertionResults: [{ status: "skipped", fullName: "six" }] },
+      { name: "/r/f.test.ts", status: "failed", message: "", assertionResults: [{ status: "skipped", fullName: "seven" }] },
       { name: "/r/d.test.ts", status: "passed", message: "", assertionResults: [{ status: "pending", fullName: "five" }] },
     ],
   };
   const reason = "mysqld is not installed on this machine";
-  expect(countReport(JSON.stringify(report), "/r")).toEqual({
+  const log = ` FAIL  |integration| e.test.ts > group\n${missing}\n FAIL  |integration| f.test.ts > group\nError: a real one\n`;
+  expect(countReport(JSON.stringify(report), "/r", log)).toEqual({
     passed: 1,
-    failed: 2,
-    failedNames: ["a.test.ts > two", "b.test.ts"],
+    failed: 3,
+    failedNames: ["a.test.ts > two", "b.test.ts", "f.test.ts"],
     notRun: [
       { name: "a.test.ts > three", reason },
       { name: "c.test.ts > four", reason },
+      { name: "e.test.ts > six", reason },
+      { name: "f.test.ts > seven", reason: "the test was skipped" },
       { name: "d.test.ts > five", reason: "the test was pending" },
     ],
   });

@@ -24,14 +24,15 @@ interface Report {
 /** A program that is not installed: `servers.programMissing`. */
 const missing = /\[code=90001:[^\]]*\], Message: ([^\n,]+)/;
 
-export function countReport(text: string, root: string): SuiteCounts {
+/** `log` is what vitest printed: only there is the error of a preparation inside a `describe`. */
+export function countReport(text: string, root: string, log = ""): SuiteCounts {
   const report = JSON.parse(text) as Report;
   let passed = 0;
   const failedNames: string[] = [];
   const notRun: { name: string; reason: string }[] = [];
   for (const file of report.testResults) {
     const fileName = file.name.startsWith(`${root}/`) ? file.name.slice(root.length + 1) : file.name;
-    const fileReason = missing.exec(file.message ?? "")?.[1];
+    const fileReason = missing.exec(file.message ?? "")?.[1] ?? (file.message === "" ? reasonInLog(log, fileName) : undefined);
     let counted = 0;
     for (const test of file.assertionResults) {
       const name = `${fileName} > ${test.fullName}`;
@@ -49,4 +50,13 @@ export function countReport(text: string, root: string): SuiteCounts {
     }
   }
   return { passed, failed: failedNames.length, notRun, failedNames };
+}
+
+/** The missing program, when the log blames it for every failure of this file. */
+function reasonInLog(log: string, fileName: string): string | undefined {
+  const lines = log.split("\n");
+  const reasons = lines.flatMap((line, i) =>
+    line.trimStart().startsWith("FAIL ") && line.includes(fileName) ? [missing.exec(lines[i + 1] ?? "")?.[1]] : [],
+  );
+  return reasons.every((reason) => reason !== undefined) ? reasons[0] : undefined;
 }
