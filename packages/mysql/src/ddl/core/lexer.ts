@@ -121,10 +121,13 @@ export function createLexer(text: string, options: SqlDialectOptions): Lexer {
     // A comment inside a passed-over one is passed over too.
     let depth = 1;
     let offset = digitsEnd;
+    let close = -1;
+    let open = text.indexOf("/*", offset);
     while (depth > 0) {
-      const close = text.indexOf("*/", offset);
+      // Each is looked for again only behind what was found: the text is gone over once.
+      if (close < offset) close = text.indexOf("*/", offset);
+      if (open !== -1 && open < offset) open = text.indexOf("/*", offset);
       if (close === -1) throw parseError(text, from, "this comment has no end");
-      const open = text.indexOf("/*", offset);
       if (open !== -1 && open < close) {
         depth += 1;
         offset = open + 2;
