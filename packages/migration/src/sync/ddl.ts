@@ -241,6 +241,9 @@ export class DdlHandler {
     if (database !== undefined && (isSystemSchema(database) || !filter.schemaAllowed(database))) return nothingDone;
     if (names.some(({ schema, name }) => !tables.isWanted(schema, name))) return nothingDone;
 
+    // What the copy took is what the table was after this statement.
+    if (names.length > 0 && names.every(({ schema, name }) => tables.isCopied(schema, name, event.end))) return nothingDone;
+
     let before: TableDefinition | undefined;
     if (statement.kind !== "createTable" && statement.kind !== "dropTables") {
       for (const { schema, name } of names) before ??= (await tables.track(schema, name, signal)) ?? undefined;

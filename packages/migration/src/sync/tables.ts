@@ -113,6 +113,12 @@ export class Tables {
     return filter.tableAllowed(schema, table);
   }
 
+  /** A change that ends there came with the full copy of its table. */
+  isCopied(schema: string, table: string, end: Position): boolean {
+    const copied = this.#options.copy?.table(schema, table) ?? null;
+    return copied !== null && comparePositions(end, copied.low) <= 0;
+  }
+
   /** A structure in the tracker as it is before the statement at hand; the target's own is closest when nothing was saved. */
   async track(schema: string, table: string, signal: AbortSignal): Promise<TableDefinition | null> {
     const tracked = this.#options.tracker.table(schema, table);
