@@ -82,7 +82,9 @@ function transaction({ random, customers, orders, products }: WriterOptions, new
       `UPDATE shop.customer SET email = CONCAT('moved', ${random.u32()}, '@example.net'), flags = b'101', settings = '{"theme": "dark"}' WHERE id = ${customer}`,
     ];
   if (kind < 0.9)
-    return [`INSERT INTO crm.contact VALUES (UUID(), ${customer}, 'call', NOW(3), '00:01:02.5', POINT(1, 2), 'called back', NULL)`];
+    return [
+      `INSERT INTO crm.contact (id, customer_id, kind, at, duration, place, body, attachment) VALUES (UUID(), ${customer}, 'call', NOW(3), '00:01:02.5', POINT(1, 2), 'called back', NULL)`,
+    ];
   if (kind < 0.97) return [`DELETE FROM shop.order_item WHERE order_id = ${order}`, `DELETE FROM shop.ord WHERE id = ${order}`];
   return [`UPDATE shop.order_item SET line = line + 100 WHERE order_id = ${order}`]; // the key itself changes
 }
