@@ -221,9 +221,13 @@ export class BinlogDecoder {
       this.#offset += sizeBytes;
       return;
     }
-    if (endOffset === 0) return;
     if (type === eventType.format) {
-      if (this.#offset <= firstOffset) this.#offset = endOffset;
+      if (this.#offset <= firstOffset && endOffset !== 0) this.#offset = endOffset;
+      return;
+    }
+    if (endOffset === 0) {
+      // MariaDB from 11 on leaves it out within transactions, and has it right again at their end.
+      if ((flags & artificialFlag) === 0) this.#offset += sizeBytes;
       return;
     }
     const wrap = 0x1_0000_0000;

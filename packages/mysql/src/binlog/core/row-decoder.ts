@@ -31,7 +31,8 @@ export interface RowDecoder {
   /**
    * Rows after an insert, before a delete; for an update before and after by turns. What an after image leaves out did not
    * change; where a before image or an insert leaves out a column (`binlog_row_image` is not FULL), decoding fails: nobody
-   * knows its value. Errors: coded 36069.
+   * knows its value. Generated columns are the exception: MariaDB 11 leaves them out of updates and deletes, and they are null
+   * then; so they are no part of a key to find a row by. Errors: coded 36069.
    */
   decode(event: RowsEvent): Row[];
 }
