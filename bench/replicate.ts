@@ -41,14 +41,14 @@ export const benchmark: Benchmark = {
   name: "replicate",
   describe: "Catch-up with backlogs of 200k sysbench transactions, beside MariaDB's replica with 4 parallel threads.",
   async prepare(context) {
-    const { world, folder, scale, say } = context;
+    const { world, folder, scale } = context;
     const source = await startMariadb(world, {
       dataFolder: join(folder, "source"),
       settings: { ...durable, "innodb-flush-log-at-trx-commit": "2", "max-binlog-size": "1G" },
     });
     try {
       for (const { schema } of workloads) {
-        say(`filling ${schema}`);
+        context.say(`filling ${schema}`);
         await source.sql(`CREATE DATABASE ${schema}`);
         await sysbench(context, source, schema, ["oltp_write_only", "prepare"]);
       }
@@ -59,7 +59,7 @@ export const benchmark: Benchmark = {
       await source.restart();
       const backlogs = new Map<string, Backlog>();
       for (const { schema, script } of workloads) {
-        say(`writing the backlog of ${schema}`);
+        context.say(`writing the backlog of ${schema}`);
         const from = await positionOf(world, source);
         await sysbench(context, source, schema, [script, "--time=0", `--events=${Math.round(transactions * scale)}`, "--threads=8", "run"]);
         backlogs.set(schema, { from, to: await positionOf(world, source) });
