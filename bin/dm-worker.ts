@@ -7,7 +7,7 @@ import { splitAddress } from "../packages/migration/src/master/probe.ts";
 import { runProcess } from "../packages/migration/src/process.ts";
 import { versionText } from "../packages/migration/src/version.ts";
 import { startWorker } from "../packages/migration/src/worker/dm-worker.ts";
-import { openUnit } from "../packages/migration/src/worker/open-unit.ts";
+import { firstStep, openUnit } from "../packages/migration/src/worker/open-unit.ts";
 import { workerReaders } from "../packages/migration/src/worker/readers.ts";
 
 const readFile = (path: string) => readFileSync(path, "utf8");
@@ -35,7 +35,7 @@ process.exitCode = await runProcess({
         versionText: versionText(),
         ...(tls === null ? {} : { tls }),
       },
-      { ...workerReaders, openUnit },
+      { ...workerReaders, openUnit, firstStep },
     );
   },
 });

@@ -93,7 +93,11 @@ async function openWorkerProcess(name: string, masterPort: number, port?: number
       configToml: `name = "${name}"\n`,
       versionText: "v\n",
     },
-    { ...workerReaders, openUnit: async (step, context) => countingUnit(step === "copy" ? "Load" : "Sync", context) },
+    {
+      ...workerReaders,
+      firstStep: async () => 0,
+      openUnit: async (step, context) => countingUnit(step === "copy" ? "Load" : "Sync", context),
+    },
   );
   cleanups.push(() => worker.close());
   return worker;

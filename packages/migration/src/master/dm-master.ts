@@ -300,7 +300,7 @@ class MasterProcess implements Master {
       if (addr === this.#options.config.advertiseAddr) return own[method](request, signal);
       if (addr === null) throw dmErrors.notLeader([]);
       using client = createRpcClient(this.#world, addr, this.#options.tls === undefined ? {} : { tls: this.#options.tls });
-      return client.call(masterWire, method, request, { deadlineMs: 600_000, ...(signal === undefined ? {} : { signal }) });
+      return await client.call(masterWire, method, request, { deadlineMs: 600_000, ...(signal === undefined ? {} : { signal }) });
     };
     return Object.fromEntries(
       (Object.keys(own) as MasterMethod[]).map((method) => [

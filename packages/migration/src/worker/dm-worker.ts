@@ -22,7 +22,7 @@ import { masterWire, workerWire } from "../wire/wire.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { workerService } from "./service.ts";
 import { SourceWorker } from "./source-worker.ts";
-import type { OpenUnit } from "./unit-context.ts";
+import type { Units } from "./unit-context.ts";
 
 export interface WorkerOptions {
   readonly name: string;
@@ -57,11 +57,7 @@ export interface Worker {
 
 const registerPauseMs = { min: 200, max: 3000 } as const;
 
-export async function startWorker(
-  world: World,
-  options: WorkerOptions,
-  parts: WorkerReaders & { readonly openUnit: OpenUnit },
-): Promise<Worker> {
+export async function startWorker(world: World, options: WorkerOptions, parts: WorkerReaders & Units): Promise<Worker> {
   const process = new WorkerProcess(world, options, parts);
   await process.listen();
   process.start();
@@ -73,7 +69,7 @@ class WorkerProcess implements Worker {
   readonly #world: World;
   readonly #log: Logger;
   readonly #options: WorkerOptions;
-  readonly #parts: WorkerReaders & { readonly openUnit: OpenUnit };
+  readonly #parts: WorkerReaders & Units;
   readonly #metrics;
   readonly #group = new TaskGroup();
   readonly #store: Promise<Metastore>;
@@ -84,7 +80,7 @@ class WorkerProcess implements Worker {
   #source: SourceWorker | null = null;
   #settle: { readonly resolve: () => void; readonly reject: (error: unknown) => void };
 
-  constructor(world: World, options: WorkerOptions, parts: WorkerReaders & { readonly openUnit: OpenUnit }) {
+  constructor(world: World, options: WorkerOptions, parts: WorkerReaders & Units) {
     this.#world = world;
     this.#options = options;
     this.#parts = parts;
@@ -259,7 +255,7 @@ class WorkerProcess implements Worker {
       this.#log.error("the bound source has no configuration", { source: sourceId });
       return;
     }
-    const { openUnit, readSource, readSubtask, startOptions } = this.#parts;
+    const { openUnit, firstStep, readSource, readSubtask, startOptions } = this.#parts;
     let source: SourceConfig;
     try {
       source = readSource(textOf(item));
@@ -273,7 +269,7 @@ class WorkerProcess implements Worker {
       store,
       source,
       worker: this.#options.name,
-      openUnit,
+      units: { openUnit, firstStep },
       readSubtask: (toml, config) => readSubtask(toml, config, (password) => this.#cipher.decrypt(password)),
       startOptions,
       log: this.#world.log,

@@ -11,14 +11,14 @@ import { type CliArgsValue, keys, prefixes, type StageValue } from "../wire/keys
 import { type Stage, stageOf, type SubTaskStatusMessage } from "../wire/messages.ts";
 import { decideResume, initialResumeState, type ResumeState } from "./core/auto-resume.ts";
 import { Subtask } from "./subtask.ts";
-import type { OpenUnit } from "./unit-context.ts";
+import type { Units } from "./unit-context.ts";
 
 export interface SourceWorkerOptions {
   readonly world: World;
   readonly store: Metastore;
   readonly source: SourceConfig;
   readonly worker: string;
-  readonly openUnit: OpenUnit;
+  readonly units: Units;
   /** A subtask's configuration from its stored text, with the source's own fields from `source`. */
   readonly readSubtask: (toml: string, source: SourceConfig) => SubtaskConfig;
   readonly startOptions: (args: CliArgsValue | null) => StartOptions;
@@ -171,13 +171,13 @@ export class SourceWorker implements AsyncDisposable {
   #entry(task: string): Entry {
     const known = this.#entries.get(task);
     if (known !== undefined && !known.isDropped) return known;
-    const { world, worker, openUnit, source, log, onFailed } = this.#options;
+    const { world, worker, units, source, log, onFailed } = this.#options;
     const subtask = new Subtask({
       world,
       name: task,
       source: source.sourceId,
       worker,
-      openUnit,
+      units,
       log,
       loadConfig: () => this.#loadConfig(task),
       ...(onFailed === undefined ? {} : { onFailed: (unit, canResume) => onFailed(task, unit, canResume) }),

@@ -10,14 +10,14 @@ import type { SubTaskStatusMessage } from "../wire/messages.ts";
 import { isResumable } from "./core/auto-resume.ts";
 import { nextState, type StepKind, stepsOf, type SubtaskEvent, type SubtaskState } from "./core/subtask.ts";
 import { subtaskStatus } from "./status.ts";
-import type { OpenUnit, SyncControl } from "./unit-context.ts";
+import type { SyncControl, Units } from "./unit-context.ts";
 
 export interface SubtaskOptions {
   readonly world: World;
   readonly name: string;
   readonly source: string;
   readonly worker: string;
-  readonly openUnit: OpenUnit;
+  readonly units: Units;
   /** Read at each run, so that a resume takes what was changed meanwhile. */
   readonly loadConfig: () => Promise<{ readonly config: SubtaskConfig; readonly start: StartOptions }>;
   readonly log: Logger;
@@ -34,6 +34,7 @@ export class Subtask {
   #state: SubtaskState = { stage: "New", result: null };
   #steps: readonly StepKind[] = ["sync"];
   #step = 0;
+  #isFirstRun = true;
   #unit: Unit | null = null;
   #lastStatus: UnitStatus | null = null;
   #config: SubtaskConfig | null = null;
@@ -130,7 +131,11 @@ export class Subtask {
       this.#config = config;
       this.#waitOnStopMs = start.waitTimeOnStopMs;
       this.#steps = stepsOf(config.mode);
-      if (this.#step >= this.#steps.length) this.#step = 0;
+      if (this.#isFirstRun) {
+        const { world, worker, units } = this.#options;
+        this.#step = await units.firstStep(this.#steps, { world, config, start, worker, signal });
+        this.#isFirstRun = false;
+      } else if (this.#step >= this.#steps.length) this.#step = 0;
       for (;;) {
         signal.throwIfAborted();
         await this.#runUnit(this.#steps[this.#step] as StepKind, config, start, signal);
@@ -153,7 +158,7 @@ export class Subtask {
   }
 
   async #runUnit(step: StepKind, config: SubtaskConfig, start: StartOptions, signal: AbortSignal): Promise<void> {
-    const { world, worker, openUnit } = this.#options;
+    const { world, worker, units } = this.#options;
     const opening = new AbortController();
     const timer = world.clock.timer(openUnitMsMax, () =>
       opening.abort(dmErrors.notSet([`opening the ${step} unit took over ${openUnitMsMax / 1000} s`])),
@@ -163,7 +168,7 @@ export class Subtask {
     let unit: Unit;
     try {
       // A unit may keep the signal for its whole life, so it gets the one that lives on; the time limit races beside it.
-      unit = await withSignal(openUnit(step, { world, config, start, worker, signal }), opening.signal);
+      unit = await withSignal(units.openUnit(step, { world, config, start, worker, signal }), opening.signal);
     } finally {
       timer.cancel();
       signal.removeEventListener("abort", onAbort);

@@ -37,3 +37,11 @@ export interface SchemaRequest {
 
 /** Makes the unit of a step. What it throws pauses the subtask. */
 export type OpenUnit = (step: StepKind, context: UnitContext) => Promise<Unit>;
+
+/** The index of the step to begin with: the last one that has left something to go on from. */
+export type FirstStep = (steps: readonly StepKind[], context: UnitContext) => Promise<number>;
+
+export interface Units {
+  readonly openUnit: OpenUnit;
+  readonly firstStep: FirstStep;
+}
