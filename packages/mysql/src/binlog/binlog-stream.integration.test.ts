@@ -385,3 +385,29 @@ describe("MySQL only", () => {
     expect((await gtidSetAt(world, endpointOf(server), fresh, { serverId: 10, flavor: "mysql" })).toString()).toBe(end.gtidSet?.toString());
   });
 });
+
+test("as many rows of each kind as MariaDB's own reader counts", async () => {
+  const start = families[0]?.[1] as (typeof families)[number][1];
+  await using server = await start({ gtid: true });
+  await server.sql(
+    `CREATE DATABASE d; CREATE TABLE d.a (id INT PRIMARY KEY, v INT); CREATE TABLE d.b (id INT PRIMARY KEY, v INT) ENGINE=MyISAM;
+     INSERT INTO d.a SELECT seq, seq FROM seq_1_to_5000; INSERT INTO d.b SELECT id, v FROM d.a WHERE id % 3 = 0;
+     UPDATE d.a JOIN d.b USING (id) SET d.a.v = 0, d.b.v = 1; DELETE FROM d.a WHERE id % 7 = 0; BEGIN; UPDATE d.a SET v = 9; ROLLBACK; FLUSH LOGS`,
+    { database: "mysql" },
+  );
+  const file = join(server.dataFolder, "mysql-bin.000001");
+  const counts = { insert: 0, update: 0, delete: 0 };
+  for await (const batch of readBinlogFile(world, file)) {
+    for (const event of batch) {
+      if (event.kind === "rows")
+        counts[event.action] += createRowDecoder(event.table, null).decode(event).length / (event.action === "update" ? 2 : 1);
+    }
+  }
+  const { stdout } = await world.processes.run("mariadb-binlog", ["-v", "--base64-output=DECODE-ROWS", file], {
+    outputLimitBytes: 64 * 1024 * 1024,
+  });
+  const lines = stdout.split("\n");
+  const counted = (text: string) => lines.filter((line) => line.startsWith(text)).length;
+  expect(counts).toEqual({ insert: counted("### INSERT"), update: counted("### UPDATE"), delete: counted("### DELETE") });
+  expect(counts).toEqual({ insert: 6666, update: 2 * 1666, delete: 714 });
+});
