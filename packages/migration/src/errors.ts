@@ -394,7 +394,7 @@ export const dmErrors = {
   ),
   checkFailed: check(
     26005,
-    (what: string, problem: string, detail: string) => `${what}: ${problem}${detail === "" ? "" : `\n detail: ${detail}`}`,
+    (what: string, problem: string, detail: string) => `${what}: ${problem}${detail === "" ? "" : `\n    \tdetail: ${detail}`}`,
   ),
   gtidMode: check(
     26007,
