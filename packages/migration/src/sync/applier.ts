@@ -39,6 +39,8 @@ interface Batch {
   readonly end: Position;
   /** After the last whole transaction that is in it; null when it has none. */
   readonly boundary: Position | null;
+  /** It holds changes of a transaction that goes on after it. */
+  readonly isPartial: boolean;
 }
 
 export class Applier {
@@ -47,6 +49,10 @@ export class Applier {
   #bytes = 0;
   #end: Position;
   #boundary: Position | null = null;
+  /** Changes were taken in since the last boundary. */
+  #isPartial = false;
+  /** The end of applied changes whose transaction is not complete yet; null when there are none. */
+  #partialEnd: Position | null = null;
   #oldestMs: number | null = null;
   #inFlightOldestMs: number | null = null;
   #inFlight: Promise<void> | null = null;
@@ -81,6 +87,10 @@ export class Applier {
   get isFull(): boolean {
     return this.#changes.changeCount >= this.#options.batchChangesMax || this.#bytes >= this.#options.batchBytesMax;
   }
+  /** More than that is held for no transaction's end. */
+  get isOverfull(): boolean {
+    return this.#changes.changeCount >= 2 * this.#options.batchChangesMax || this.#bytes >= 2 * this.#options.batchBytesMax;
+  }
   get isIdle(): boolean {
     return this.#inFlight === null;
   }
@@ -99,6 +109,7 @@ export class Applier {
     facts: { readonly isSafe: boolean; readonly sizeBytes: number; readonly committedMs: number },
   ): void {
     const changes = this.#changes;
+    this.#isPartial = true;
     this.#oldestMs ??= facts.committedMs;
     this.#bytes += facts.sizeBytes;
     switch (action) {
@@ -118,7 +129,9 @@ export class Applier {
   advance(end: Position, isBoundary: boolean): void {
     this.#end = end;
     if (!isBoundary) return;
+    this.#isPartial = false;
     if (this.#changes.isEmpty && this.#inFlight === null && this.#failure === null) {
+      this.#partialEnd = null;
       this.#applied = end;
       this.#boundary = null;
     } else this.#boundary = end;
@@ -128,11 +141,10 @@ export class Applier {
   async dispatch(): Promise<void> {
     await this.#finishInFlight();
     if (this.#changes.isEmpty) {
-      if (this.#boundary !== null) this.#applied = this.#boundary;
-      this.#boundary = null;
+      this.#settleBoundary();
       return;
     }
-    const batch: Batch = { changes: this.#changes, end: this.#end, boundary: this.#boundary };
+    const batch: Batch = { changes: this.#changes, end: this.#end, boundary: this.#boundary, isPartial: this.#isPartial };
     this.#changes = new NetChanges();
     this.#bytes = 0;
     this.#boundary = null;
@@ -141,6 +153,7 @@ export class Applier {
     this.#inFlight = this.#apply(batch).then(
       () => {
         if (batch.boundary !== null) this.#applied = batch.boundary;
+        this.#partialEnd = batch.isPartial ? batch.end : null;
         this.#appliedChanges += batch.changes.changeCount;
         this.#inFlightOldestMs = null;
         this.#inFlight = null;
@@ -156,8 +169,7 @@ export class Applier {
   async drain(): Promise<void> {
     await this.dispatch();
     await this.#finishInFlight();
-    if (this.#boundary !== null) this.#applied = this.#boundary;
-    this.#boundary = null;
+    this.#settleBoundary();
   }
 
   /** The exact checkpoint; only after `drain`. `horizon`: how far the next step may get. */
@@ -170,6 +182,14 @@ export class Applier {
     return this.#options.world.clock.monotonicMs() - this.#flushedMs >= this.#options.flushIntervalMs && this.#flushed !== this.#applied;
   }
 
+  /** Nothing is held and nothing is under way: the last boundary is reached. */
+  #settleBoundary(): void {
+    if (this.#boundary === null) return;
+    this.#applied = this.#boundary;
+    this.#boundary = null;
+    this.#partialEnd = null;
+  }
+
   async #finishInFlight(): Promise<void> {
     if (this.#inFlight !== null) await this.#inFlight;
     if (this.#failure !== null) throw this.#failure.error;
@@ -179,8 +199,11 @@ export class Applier {
     const { store, guard, extraStatements, signal, world } = this.#options;
     const position = this.#applied;
     // What an earlier run may have applied stays under safe mode until it is passed, also over another restart.
-    const pending = guard.pendingSafeUntil;
-    const horizon = wanted === null || (pending !== null && comparePositions(pending, wanted) > 0) ? pending : wanted;
+    // So do the applied parts of a transaction that is not complete.
+    let horizon = wanted;
+    for (const other of [guard.pendingSafeUntil, this.#partialEnd === null ? null : guard.nextHorizon(this.#partialEnd)]) {
+      if (other !== null && (horizon === null || comparePositions(other, horizon) > 0)) horizon = other;
+    }
     await store.save({ position, horizon }, [...extraStatements(), ...statements], signal);
     guard.recorded(horizon);
     this.#flushed = position;
@@ -194,7 +217,7 @@ export class Applier {
     await world.faults.at("sync:batch");
     const [only] = lanes;
     // One lane: the checkpoint goes into its transaction, so that it is applied once, whatever happens (SPEC.md S6).
-    if (lanes.length === 1 && only !== undefined && batch.boundary !== null && batch.boundary === batch.end) {
+    if (lanes.length === 1 && only !== undefined && batch.boundary !== null && !batch.isPartial && this.#partialEnd === null) {
       return await this.#applyWithCheckpoint(only, batch.boundary);
     }
     if (!guard.mayApply(batch.end)) await this.#save([], guard.nextHorizon(batch.end));

@@ -17,6 +17,7 @@ import {
   currentPosition,
   definitionToStatement,
   formatPosition,
+  gtidSetAt,
   gtidSetContains,
   type MysqlEndpoint,
   openBinlogStream,
@@ -28,6 +29,7 @@ import {
   printStatement,
   quoteTable,
   type QueryEvent,
+  type Row,
   type RowsEvent,
   type SchemaTracker,
   statementSchema,
@@ -36,6 +38,7 @@ import {
 } from "@skein/mysql";
 import type { DbConfig, StartOptions, SubtaskConfig } from "../config/subtask-config.ts";
 import { asCodedError, dmErrors } from "../errors.ts";
+import { createExpressionFilter, type RowFilter } from "../expression/core/expression-filter.ts";
 import { createEventFilter } from "../filter/core/event-filter.ts";
 import { createOnlineTables, OnlineDdl, type OnlineDdlRecord } from "../filter/core/online-ddl.ts";
 import { createRouter } from "../filter/core/router.ts";
@@ -152,6 +155,7 @@ class Syncer implements SyncUnit {
   #currentDdl: { readonly event: QueryEvent; readonly start: Position } | null = null;
   #file = "";
   #xaOpen = false;
+  #epoch = 0;
   // What status shows.
   #events = 0;
   #rows = 0;
@@ -174,6 +178,11 @@ class Syncer implements SyncUnit {
       : null;
     this.#tracker = createSchemaTracker({ flavor: "mysql" });
     this.#startedMs = this.#world.clock.monotonicMs();
+  }
+
+  /** Of the fence; 0 before the source was taken over. */
+  get epoch(): number {
+    return this.#epoch;
   }
 
   async run(outer: AbortSignal): Promise<void> {
@@ -319,7 +328,8 @@ class Syncer implements SyncUnit {
     }
     await this.#loadOnline(target, signal);
 
-    const { position: start, safeUntil } = await this.#startPoint(checkpoint.global, source, master, signal);
+    const { position, safeUntil } = await this.#startPoint(checkpoint.global, source, master, signal);
+    const start = await this.#withGtid(position, signal);
     const durationMs = this.#options.start.safeModeDurationMs;
     this.#file = start.file;
     const guard = new PositionGuard({
@@ -329,6 +339,7 @@ class Syncer implements SyncUnit {
         durationMs === null || checkpoint.global !== null ? null : (await sourceSeconds(source, signal)) + durationMs / 1000,
     });
     this.#guard = guard;
+    this.#epoch = target.epoch;
     const router = this.#router();
     const filter = createTableFilter(this.#config.blockAllowList, { caseSensitive: this.#config.caseSensitive });
     const eventFilter = createEventFilter(this.#config.filters, { caseSensitive: this.#config.caseSensitive });
@@ -340,6 +351,10 @@ class Syncer implements SyncUnit {
       filter,
       router,
       eventFilter,
+      expressionFilter: createExpressionFilter(this.#config.expressionFilters, {
+        caseSensitive: this.#config.caseSensitive,
+        timezone: this.#config.timezone,
+      }),
       online: this.#config.onlineDdl ? createOnlineTables(this.#config.shadowTableRules, this.#config.trashTableRules) : null,
       saved: this.#saved,
       copy: this.#options.copy,
@@ -436,7 +451,7 @@ class Syncer implements SyncUnit {
           next.catch(() => {});
         }
         // What has come is handed over as soon as nothing is under way: small batches when there is little, large ones when there is much.
-        if (applier.isIdle && (!this.#isMidTransaction || applier.isFull)) await applier.dispatch();
+        if (applier.isIdle && (!this.#isMidTransaction || applier.isOverfull)) await applier.dispatch();
         if (applier.isIdle && applier.isFlushDue) await applier.flush();
         this.#lag.setPending(applier.oldestPendingMs);
       }
@@ -507,7 +522,7 @@ class Syncer implements SyncUnit {
         this.#isMidTransaction = false;
       }
       if (event.end.file !== "") applier.advance(event.end, !this.#isMidTransaction);
-      if (applier.isFull) await applier.dispatch();
+      if (applier.isFull && (!this.#isMidTransaction || applier.isOverfull)) await applier.dispatch();
       if (this.#isStopAsked && !this.#isMidTransaction) return true;
     }
     return false;
@@ -525,8 +540,10 @@ class Syncer implements SyncUnit {
     const start = this.#startOf(event);
     guard.observe(start, event.timestamp);
     const isSafe = guard.isSafe || (state.safeUntil !== null && comparePositions(start, state.safeUntil) < 0);
-    const decoded = rows.decoder.decode(event);
+    const all = rows.decoder.decode(event);
+    const decoded = rows.filter === null ? all : keptRows(action, all, rows.filter);
     this.#rows += action === "update" ? decoded.length / 2 : decoded.length;
+    if (decoded.length === 0) return;
     if (this.#committedMs === 0) this.#committedMs = event.timestamp * 1000;
     (this.#applier as Applier).addRows(action, rows.plan, decoded, {
       isSafe,
@@ -619,6 +636,17 @@ class Syncer implements SyncUnit {
       return { position: { file: meta.binlogName, offset: Math.max(4, meta.binlogPos), gtidSet }, safeUntil: null };
     }
     return { position: this.#withoutGtid(master), safeUntil: null };
+  }
+
+  /** `enable-gtid` with a start that has only a file and an offset: the set is counted from that file. */
+  async #withGtid(position: Position, signal: AbortSignal): Promise<Position> {
+    if (!this.#config.enableGtid || position.gtidSet !== null || position.file === "") return position;
+    const gtidSet = await gtidSetAt(this.#world, endpointOf(this.#config.from), position, {
+      serverId: this.#config.serverId,
+      flavor: this.#flavor,
+      signal,
+    });
+    return { ...position, gtidSet };
   }
 
   #withoutGtid(position: Position): Position {
@@ -950,6 +978,19 @@ class Syncer implements SyncUnit {
 
 /** Ends the group when the reader has stopped at a transaction's end. */
 const endOfWork = new DOMException("replication has come to its end", "AbortError");
+
+/** Rows as the decoder gives them (an update's before and after by turns), without those that the expressions drop. */
+function keptRows(action: "insert" | "update" | "delete", rows: readonly Row[], filter: RowFilter): readonly Row[] {
+  if (action === "insert") return rows.filter((row) => filter.keepRow("insert", null, row));
+  if (action === "delete") return rows.filter((row) => filter.keepRow("delete", row, null));
+  const kept: Row[] = [];
+  for (let at = 0; at + 1 < rows.length; at += 2) {
+    const before = rows[at] as Row;
+    const after = rows[at + 1] as Row;
+    if (filter.keepRow("update", before, after)) kept.push(before, after);
+  }
+  return kept;
+}
 
 async function sourceSeconds(source: Connection, signal: AbortSignal): Promise<number> {
   const { rows } = await source.query("SELECT UNIX_TIMESTAMP(NOW(6))", signal);

@@ -266,6 +266,17 @@ describe("one target", () => {
           extractSource: null,
         },
       ],
+      expressionFilters: [
+        {
+          name: "high",
+          schema: "sh_1",
+          table: "t_a",
+          insertValueExpr: "v > 100",
+          updateOldValueExpr: "",
+          updateNewValueExpr: "",
+          deleteValueExpr: "",
+        },
+      ],
       filters: [{ schemaPattern: "sh_*", tablePattern: "t_*", events: ["delete"], sqlPatterns: [], action: "Ignore" }],
     });
     await target.sql("CREATE DATABASE sh; CREATE TABLE sh.t (id INT, v INT, part VARCHAR(10), PRIMARY KEY (id, part))");
@@ -274,7 +285,7 @@ describe("one target", () => {
     try {
       await synced(running, config);
       await source.sql(
-        "INSERT INTO sh_1.t_a VALUES (1, 1), (2, 2); INSERT INTO sh_1.t_b VALUES (1, 3); DELETE FROM sh_1.t_a WHERE id = 2; UPDATE sh_1.t_b SET v = 4",
+        "INSERT INTO sh_1.t_a VALUES (1, 1), (2, 2), (3, 101); INSERT INTO sh_1.t_b VALUES (1, 3); DELETE FROM sh_1.t_a WHERE id = 2; UPDATE sh_1.t_b SET v = 4",
       );
       await synced(running, config);
       expect(await target.sql("SELECT * FROM sh.t ORDER BY part, id")).toEqual([

@@ -16,6 +16,7 @@ import {
   type TableMap,
 } from "@skein/mysql";
 import { dmErrors } from "../errors.ts";
+import type { ExpressionFilter, RowFilter } from "../expression/core/expression-filter.ts";
 import type { EventFilter } from "../filter/core/event-filter.ts";
 import type { OnlineTables } from "../filter/core/online-ddl.ts";
 import type { Router } from "../filter/core/router.ts";
@@ -48,6 +49,8 @@ export interface TableState {
   readonly rows: {
     readonly plan: TablePlan;
     readonly decoder: RowDecoder;
+    /** Null: no expression is for this table. */
+    readonly filter: RowFilter | null;
     readonly ignoresInsert: boolean;
     readonly ignoresUpdate: boolean;
     readonly ignoresDelete: boolean;
@@ -67,6 +70,7 @@ export interface TablesOptions {
   readonly filter: TableFilter;
   readonly router: Router;
   readonly eventFilter: EventFilter;
+  readonly expressionFilter: ExpressionFilter;
   /** Null: `online-ddl: false`. */
   readonly online: OnlineTables | null;
   /** Structures of an earlier run at the checkpoint, by `keyOf`. */
@@ -162,7 +166,7 @@ export class Tables {
   }
 
   async #resolveWanted(map: TableMap, signal: AbortSignal): Promise<TableState> {
-    const { router, eventFilter, copy } = this.#options;
+    const { router, eventFilter, expressionFilter, copy } = this.#options;
     const { schema, table } = map;
     const route = router.route(schema, table);
     const definition = await this.#definitionFor(map, signal);
@@ -182,6 +186,7 @@ export class Tables {
       rows: {
         plan: planTable(definition, target, route.extracted),
         decoder: createRowDecoder(map, definition),
+        filter: expressionFilter.isEmpty ? null : expressionFilter.forTable(definition),
         ignoresInsert: ignores("insert"),
         ignoresUpdate: ignores("update"),
         ignoresDelete: ignores("delete"),
