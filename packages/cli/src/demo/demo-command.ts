@@ -93,7 +93,7 @@ async function runDemo(context: CommandContext, { rows, seconds, keep, folder }:
     const copyMs = world.clock.monotonicMs();
     await cluster.dmctl(["start-task", join(folder, "task.yaml")], working);
 
-    const view = async (phase: string, worker: string): Promise<DemoView> => ({
+    const view = async (phase: DemoView["phase"], worker: string): Promise<DemoView> => ({
       ...(await progress.measure()),
       phase,
       worker,
@@ -117,7 +117,9 @@ async function runDemo(context: CommandContext, { rows, seconds, keep, folder }:
     screen.say(`the application has stopped after ${grouped(written.transactions)} transactions; waiting until the last one has arrived`);
     const drainMs = world.clock.monotonicMs();
     await followLog({ world, cluster, screen, signal: working, view }, async (_nowMs, _startMs, subtask) => {
-      return subtask?.sync?.synced === true && (await progress.heartbeat()) >= written.heartbeat;
+      const sync = subtask?.sync;
+      const isAtEnd = sync !== undefined && (sync.synced || (sync.syncerBinlog !== "" && sync.syncerBinlog === sync.masterBinlog));
+      return isAtEnd && (await progress.heartbeat()) >= written.heartbeat;
     });
     const drainSeconds = since(drainMs);
 
@@ -321,7 +323,7 @@ interface Following {
   readonly cluster: DmCluster;
   readonly screen: Screen;
   readonly signal: AbortSignal;
-  readonly view: (phase: string, worker: string) => Promise<DemoView>;
+  readonly view: (phase: DemoView["phase"], worker: string) => Promise<DemoView>;
 }
 
 /** The subtask as dmctl shows it; throws with its error when it is paused by one. */

@@ -1,8 +1,8 @@
 /** The live view as lines of text. */
 
 export interface DemoView {
-  /** `copying`, `following`, … in the words of the reader. */
-  readonly phase: string;
+  /** While following, all that was there at the start is copied; the application deletes and adds rows. */
+  readonly phase: "copying" | "following";
   readonly elapsedSeconds: number;
   readonly worker: string;
   readonly tables: readonly { readonly name: string; readonly rows: number; readonly totalRows: number }[];
@@ -25,7 +25,11 @@ export function renderView(view: DemoView, columns: number): string[] {
   return [
     `${view.phase} · ${clock(view.elapsedSeconds)} · worker ${view.worker}`,
     ...view.tables.map(({ name, rows: done, totalRows }) => line(name, Math.min(done, totalRows), totalRows)),
-    `  ${percent(total === 0 ? 1 : rows / total)} copied · ${grouped(Math.round(view.rowsPerSecond))} rows/s${view.etaSeconds === null ? "" : ` · done in ${clock(view.etaSeconds)}`}`,
+    ...(view.phase === "copying"
+      ? [
+          `  ${percent(total === 0 ? 1 : rows / total)} copied · ${grouped(Math.round(view.rowsPerSecond))} rows/s${view.etaSeconds === null ? "" : ` · done in ${clock(view.etaSeconds)}`}`,
+        ]
+      : []),
     `  writer: ${grouped(view.written.transactions)} transactions (${grouped(Math.round(view.written.perSecond))}/s) · lag ${lagText(view.lagMs)}`,
   ].map((text) => (text.length > columns ? `${text.slice(0, columns - 1)}…` : text));
 }
@@ -35,7 +39,8 @@ export function renderLine(view: DemoView): string {
   const rows = view.tables.reduce((sum, table) => sum + Math.min(table.rows, table.totalRows), 0);
   const total = view.tables.reduce((sum, table) => sum + table.totalRows, 0);
   return (
-    `${view.phase}: ${percent(total === 0 ? 1 : rows / total)}, ${grouped(Math.round(view.rowsPerSecond))} rows/s, ` +
+    `${view.phase}: ` +
+    (view.phase === "copying" ? `${percent(total === 0 ? 1 : rows / total)}, ${grouped(Math.round(view.rowsPerSecond))} rows/s, ` : "") +
     `${grouped(view.written.transactions)} transactions written meanwhile, lag ${lagText(view.lagMs)}, worker ${view.worker}`
   );
 }
