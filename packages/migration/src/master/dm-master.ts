@@ -7,7 +7,7 @@
  *
  * A follower forwards what it is asked to the leader.
  */
-import { isAbort, type Logger, TaskGroup, type TlsFiles, type World } from "@skein/base";
+import { causeText, isAbort, type Logger, TaskGroup, type TlsFiles, type World } from "@skein/base";
 import {
   campaign,
   type EtcdCluster,
@@ -23,12 +23,14 @@ import {
   textOf,
 } from "@skein/metastore";
 import { createRpcClient, createServer, type Message, RpcError, type RpcServer } from "@skein/rpc";
-import type { RequestListener } from "node:http";
 import { createPasswordCipher, parseSecretKey } from "../config/crypto.ts";
 import type { MasterConfig } from "../config/process-config.ts";
 import { dmErrors } from "../errors.ts";
 import { encode, type LeaderValue, prefixes } from "../wire/keys.ts";
 import { masterWire } from "../wire/wire.ts";
+import { createMasterHttp } from "../openapi/http.ts";
+import { releaseVersion } from "../version.ts";
+import { withMembers } from "./cluster-services.ts";
 import { type Leader, startLeader } from "./leader.ts";
 import { createMasterService, type MasterMethod, type MasterParts, type MasterService } from "./master-service.ts";
 import { createMasterMetrics } from "./metrics.ts";
@@ -40,8 +42,6 @@ export interface MasterOptions {
   readonly tls?: TlsFiles;
   readonly versionText: string;
   readonly parts: MasterParts;
-  /** HTTP beyond `/status`, `/metrics`, `/health`: the JSON gateway and the OpenAPI. Null answers 404. */
-  readonly http?: (service: MasterService) => RequestListener;
 }
 
 export interface Master {
@@ -56,6 +56,8 @@ export interface Master {
 
 /** The session of a campaigner; a dead leader is replaced after at most this. */
 const leaderTtlSeconds = 10;
+/** A second apart. */
+const joinTriesMax = 20;
 /** How long a request waits for a leader that is starting. */
 const leaderWaitMs = 1000;
 
@@ -131,6 +133,7 @@ class MasterProcess implements Master {
       ...(tls === undefined ? {} : { tls }),
     });
     this.#workers = workers;
+    const cipher = createPasswordCipher(secretKey, (length) => this.#world.random.bytes(length));
     const own = createMasterService({
       world: this.#world,
       name: config.name,
@@ -140,7 +143,7 @@ class MasterProcess implements Master {
       store: store.store,
       cluster: store.cluster,
       workers,
-      cipher: createPasswordCipher(secretKey, (length) => this.#world.random.bytes(length)),
+      cipher,
       secretKey,
       parts,
       leader: () => this.#leaderInTime(),
@@ -152,7 +155,15 @@ class MasterProcess implements Master {
       ...(tls === undefined ? {} : { tls }),
     });
     this.#service = this.#forwarding(own);
-    const http = this.#options.http?.(this.#service);
+    const http = createMasterHttp({
+      world: this.#world,
+      service: this.#service,
+      store: store.store,
+      decrypt: (text) => cipher.decrypt(text),
+      removeMeta: parts.removeMeta,
+      isOpenApiEnabled: config.openapi,
+      version: releaseVersion,
+    });
     const metrics = createMasterMetrics({ leader: () => this.#leader, leaderStarts: () => this.#leaderStarts });
     const { host, port } = splitAddress(config.masterAddr);
     this.#server = await createServer(this.#world, {
@@ -177,15 +188,17 @@ class MasterProcess implements Master {
             ]),
           ),
         },
-        ...etcdServices(this.#world, store.store, { name: config.name, clientUrls: [`http://${config.advertiseAddr}`] }),
+        ...withMembers(
+          etcdServices(this.#world, store.store, { name: config.name, clientUrls: [`http://${config.advertiseAddr}`] }),
+          store.cluster,
+        ),
       ],
       http: (request, response) => {
         const path = (request.url ?? "/").split("?")[0] ?? "/";
         void metrics.answerHttp(path, this.#options.versionText).then((answer) => {
-          if (answer === null && http !== undefined) return http(request, response);
-          const { status, type, body } = answer ?? { status: 404, type: "text/plain; charset=utf-8", body: "not found\n" };
-          response.writeHead(status, { "content-type": type });
-          response.end(body);
+          if (answer === null) return http(request, response);
+          response.writeHead(answer.status, { "content-type": answer.type });
+          response.end(answer.body);
         });
       },
     });
@@ -400,8 +413,22 @@ async function joinCluster(world: World, config: MasterConfig, tls: TlsFiles | u
     throw dmErrors.joinEtcd(["there is a member that has not joined successfully, continue the join or remove it"]);
   if (members.some((member) => member.name === config.name))
     throw dmErrors.joinEtcd([`missing data or joining a duplicate member ${config.name}`]);
-  const { added, members: all } = await cluster.addMember(config.advertisePeerUrls.split(","));
-  return initialClusterOf(all, { id: added.id, name: config.name });
+  const peerUrls = config.advertisePeerUrls.split(",");
+  for (let tries = 1; ; tries++) {
+    try {
+      const { added, members: all } = await cluster.addMember(peerUrls);
+      return initialClusterOf(all, { id: added.id, name: config.name });
+    } catch (error) {
+      const all = await cluster.members();
+      // The answer may have been lost on its way.
+      const added = all.find((member) => member.name === "" && member.peerUrls.some((url) => peerUrls.includes(url)));
+      if (added !== undefined) return initialClusterOf(all, { id: added.id, name: config.name });
+      // Members that have just started refuse until they have been connected for some seconds. A master that began on its own keeps
+      // its metadata in a file: it has no cluster to join, and refuses always.
+      if (tries >= joinTriesMax || !causeText(error).includes("unhealthy")) throw dmErrors.joinEtcd([causeText(error)], error);
+      await world.clock.sleep(1000);
+    }
+  }
 }
 
 async function readText(world: World, path: string): Promise<string | null> {

@@ -163,10 +163,10 @@ async function equal(limitMs = 30_000): Promise<void> {
 
 /** Small transactions until told to stop. */
 function writer(): { stop(): Promise<number> } {
-  let isRunning = true;
+  const told = new AbortController();
   let count = 0;
   const work = (async () => {
-    while (isRunning) {
+    while (!told.signal.aborted) {
       count++;
       await source.sql(`INSERT INTO shop.ord (v, n) VALUES ('w${count}', ${count})`);
       await source.sql(`UPDATE shop.ord SET n = n + 1 WHERE id = ${1 + (count % 50)}`);
@@ -174,7 +174,7 @@ function writer(): { stop(): Promise<number> } {
   })();
   return {
     stop: async () => {
-      isRunning = false;
+      told.abort();
       await work;
       return count;
     },
@@ -266,6 +266,58 @@ describe("a migration whose processes come and go", () => {
     await writing.stop();
     await equal();
     expect((await subtask(master))?.worker).not.toBe(frozen.name);
+  }, 120_000);
+
+  test("kill -9 of the only master: replication goes on without it, and it comes back to the same state", async () => {
+    await freshTables(2000);
+    const [master] = (await startMasters(1)) as [Process];
+    await startWorkers([master], "w1", "w2");
+    await freeWorkers(master, 2);
+    await startTask(master);
+    const before = await until("sync runs", async () => {
+      const status = await subtask(master);
+      return status?.unit === "Sync" && status;
+    });
+    master.child.kill("SIGKILL");
+    await master.child.exited;
+    await source.sql("INSERT INTO shop.ord (v) VALUES ('without a master')");
+    await equal();
+    master.restart();
+    expect(await until("it serves", () => subtask(master))).toMatchObject({ worker: before.worker, stage: "Running", unit: "Sync" });
+    expect(await ask(master, "OperateTask", { op: "Pause", name: "t1" })).toMatchObject({ result: true, sources: [{ result: true }] });
+  }, 90_000);
+
+  test("a master joins two others, is listed, and is taken out again", async () => {
+    const masters = await startMasters(2);
+    const [first] = masters as [Process];
+    await until("a leader serves", () => ask(first, "ListMember", { leader: true }));
+    const [port, peer] = [await freePort(world), await freePort(world)];
+    const join_ = masters.map(({ address }) => address).join(",");
+    const third = await start("dm-master", "m3", port, [
+      "-master-addr",
+      `127.0.0.1:${port}`,
+      "-data-dir",
+      join(folder, "m3"),
+      "-join",
+      join_,
+      "-peer-urls",
+      `http://127.0.0.1:${peer}`,
+    ]);
+    const listed = async (from: Process) => {
+      const [entry] = (await ask(from, "ListMember", { master: true }))["members"] as [
+        { master: { masters: { name: string; alive: boolean }[] } },
+      ];
+      return entry.master.masters.map((each) => `${each.name} ${each.alive}`);
+    };
+    await until("three masters are alive", async () => JSON.stringify(await listed(third)) === '["m1 true","m2 true","m3 true"]', 60_000);
+    third.child.kill("SIGTERM");
+    expect(await third.child.exited).toMatchObject({ code: 0 });
+    expect(await ask(first, "OfflineMember", { type: "master", name: "m9" })).toMatchObject({
+      result: false,
+      msg: expect.stringContaining("38048"),
+    });
+    expect(await ask(first, "OfflineMember", { type: "master", name: "m3" })).toMatchObject({ result: true });
+    expect(await listed(first)).toEqual(["m1 true", "m2 true"]);
   }, 120_000);
 
   test("three masters on a real etcd: the leader is killed, another one serves, replication goes on", async () => {

@@ -1,0 +1,30 @@
+import { describe, expect, test } from "vitest";
+import { afterProbe, livenessLimits } from "./liveness.ts";
+
+function run(...probes: readonly (readonly [number, "alive" | "refused" | "silent"])[]): boolean {
+  let state = { lastAliveMs: 0, refusedCount: 0 };
+  let isGone = false;
+  for (const [nowMs, result] of probes) {
+    const next = afterProbe(state, result, nowMs);
+    state = next;
+    isGone = next.isGone;
+  }
+  return isGone;
+}
+
+describe("liveness", () => {
+  test("two refusals in a row are the end; one may be a restart", () => {
+    expect(run([1000, "refused"])).toBe(false);
+    expect(run([1000, "refused"], [1500, "refused"])).toBe(true);
+    expect(run([1000, "refused"], [1500, "alive"], [2000, "refused"])).toBe(false);
+    expect(run([1000, "refused"], [3000, "silent"], [3500, "refused"])).toBe(false);
+  });
+
+  test("silence is borne for a while, so that a take-over ends within 10 s", () => {
+    expect(run([3000, "silent"], [5400, "silent"])).toBe(false);
+    expect(run([3000, "silent"], [5500, "silent"])).toBe(true);
+    expect(run([3000, "silent"], [5400, "alive"], [9000, "silent"])).toBe(false);
+    const worstMs = livenessLimits.silentMsMax + livenessLimits.probePauseMs + livenessLimits.probeTimeoutMs;
+    expect(worstMs).toBeLessThan(9000);
+  });
+});
