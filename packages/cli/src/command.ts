@@ -25,7 +25,7 @@ export interface Io {
   /** Text as it is to standard output, for views that are drawn over. */
   write(text: string): void;
   readonly isTerminal: boolean;
-  /** Width of the terminal; 100 when there is none. */
+  /** Width of the terminal at the moment; 100 when it is not known. */
   readonly columns: number;
 }
 

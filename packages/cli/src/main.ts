@@ -13,7 +13,10 @@ const io: Io = {
   err: (line) => void process.stderr.write(`${line}\n`),
   write: (text) => void process.stdout.write(text),
   isTerminal: process.stdout.isTTY,
-  columns: process.stdout.columns ?? 100,
+  get columns() {
+    const columns = process.stdout.columns ?? 0; // some terminals say 0
+    return columns > 0 ? columns : 100;
+  },
 };
 
 const interrupted = new AbortController();

@@ -5,7 +5,7 @@ import { type DatabaseServer, makePrivateFolder, openSql, sql, startMariadb } fr
 import type { Command, CommandContext } from "../command.ts";
 import { compareSchemas, type TableComparison } from "../compare/compare.ts";
 import { numberFlag, parseFlags } from "../flags.ts";
-import { type DmCluster, startCluster, type SubTaskAnswer } from "./cluster.ts";
+import { type ClusterProcess, type DmCluster, startCluster, type SubTaskAnswer } from "./cluster.ts";
 import { type DemoTable, demoSchemas, demoTables } from "./core/dataset.ts";
 import { type DemoView, grouped, percent } from "./core/view.ts";
 import { createScreen, type Screen } from "./screen.ts";
@@ -99,7 +99,7 @@ async function runDemo(context: CommandContext, { rows, seconds, keep, folder }:
       worker,
       elapsedSeconds: since(startedMs),
     });
-    const story = await followCopy({ world, cluster, screen, signal: working, progress, view });
+    const takeOver = await followCopy({ world, cluster, screen, signal: working, view });
     const copySeconds = since(copyMs);
     const copied = tables.reduce((sum, table) => sum + table.rows, 0);
     screen.say(
@@ -134,8 +134,7 @@ async function runDemo(context: CommandContext, { rows, seconds, keep, folder }:
     showVerdict(screen, results, {
       copied,
       copySeconds,
-      killedAt: story.killedAt,
-      takeOverSeconds: story.takeOverSeconds,
+      takeOver,
       transactions: written.transactions,
       lagMaxMs: progress.lagMaxMs,
       drainSeconds,
@@ -347,51 +346,58 @@ const partOf = (view: DemoView) =>
     view.tables.reduce((sum, table) => sum + table.totalRows, 0),
   );
 
+interface TakeOver {
+  /** Part of the rows that was in the target when the worker was killed, rows of its open transactions included. */
+  readonly killedAt: number;
+  /** What of it was committed, so that the next worker found it. */
+  readonly keptPart: number;
+  /** From the kill until rows arrive again. */
+  readonly seconds: number;
+}
+
 /** Until the copy is over; kills the worker that copies when a part of the rows is there, and sees who goes on. */
-async function followCopy(following: Following & { readonly progress: Progress }): Promise<{ killedAt: number; takeOverSeconds: number }> {
+async function followCopy(following: Following): Promise<TakeOver> {
   const { world, cluster, screen, signal } = following;
-  let killed: { readonly name: string; readonly part: number; readonly atMs: number; readonly rows: number } | null = null;
-  let takeOverSeconds: number | null = null;
-  let best = -1;
-  let bestMs = world.clock.monotonicMs();
+  let killed: { readonly process: ClusterProcess; readonly part: number; readonly atMs: number } | null = null;
+  let takeOver: TakeOver | null = null;
+  let lowest = Number.POSITIVE_INFINITY; // since the kill
+  let previous = 0;
+  let changedMs = world.clock.monotonicMs();
   let status = await askStatus(following);
   for (let look = 1; ; look++) {
     if (look % looksPerPoll === 0) status = await askStatus(following);
     const { worker, subtask } = status;
-    const view = await following.view(subtask?.unit === "Sync" ? "following" : "copying", worker === "" ? "none at the moment" : worker);
+    const isCopied = subtask?.unit === "Sync";
+    const view = await following.view("copying", worker === "" ? "none at the moment" : worker);
     screen.show(view);
     const nowMs = world.clock.monotonicMs();
-    if (rowsIn(view) > best) {
-      best = rowsIn(view);
-      bestMs = nowMs;
-    }
-    if (nowMs - bestMs > stallTimeoutMs) throw new Error(`no progress of the copy for ${stallTimeoutMs / 1000} s`);
-    if (killed === null && partOf(view) >= killAt && subtask?.unit !== "Sync") {
-      const victim = cluster.workers.find(({ name }) => name === worker);
-      if (victim !== undefined) {
-        killed = { name: victim.name, part: partOf(view), atMs: nowMs, rows: rowsIn(view) };
-        await victim.kill("SIGKILL");
+    const part = partOf(view);
+    if (part !== previous) changedMs = nowMs;
+    if (nowMs - changedMs > stallTimeoutMs) throw new Error(`no progress of the copy for ${stallTimeoutMs / 1000} s`);
+    if (killed === null && part >= killAt && !isCopied) {
+      const process = cluster.workers.find(({ name }) => name === worker);
+      if (process !== undefined) {
+        await process.kill("SIGKILL");
+        killed = { process, part, atMs: nowMs };
+        screen.say(`kill -9 ${process.name} in the middle of the copy, at ${percent(part)}`);
         status = await askStatus(following);
-        screen.say(`kill -9 ${victim.name} in the middle of the copy, at ${percent(killed.part)}`);
       }
-    } else if (
-      killed !== null &&
-      takeOverSeconds === null &&
-      worker !== killed.name &&
-      worker !== "" &&
-      (rowsIn(view) > killed.rows || subtask?.unit === "Sync")
-    ) {
-      takeOverSeconds = (nowMs - killed.atMs) / 1000;
-      screen.say(
-        `${worker} goes on at ${percent(killed.part)} after ${takeOverSeconds.toFixed(1)} s, not at zero; starting ${killed.name} again as the spare one`,
-      );
-      await cluster.workers.find(({ name }) => name === killed?.name)?.start();
+    } else if (killed !== null && takeOver === null) {
+      const isRising = part > previous && part > lowest;
+      lowest = Math.min(lowest, part); // the target rolls back what the dead worker had not committed
+      if (worker !== killed.process.name && worker !== "" && (isRising || isCopied)) {
+        takeOver = { killedAt: killed.part, keptPart: lowest, seconds: (nowMs - killed.atMs) / 1000 };
+        screen.say(
+          `${worker} goes on after ${takeOver.seconds.toFixed(1)} s with the ${percent(lowest)} that were committed; starting ${killed.process.name} again as the spare one`,
+        );
+        await killed.process.start();
+      }
     }
-    if (subtask?.unit === "Sync" && (killed === null || takeOverSeconds !== null)) {
+    previous = part;
+    if (isCopied && (killed === null || takeOver !== null)) {
       screen.clear();
-      if (killed === null || takeOverSeconds === null)
-        throw new Error("the copy was over before the worker could be killed: give more --rows");
-      return { killedAt: killed.part, takeOverSeconds };
+      if (takeOver === null) throw new Error("the copy was over before the worker could be killed: give more --rows");
+      return takeOver;
     }
     await world.clock.sleep(pollMs / looksPerPoll, signal);
   }
@@ -417,8 +423,7 @@ async function followLog(
 interface VerdictFigures {
   readonly copied: number;
   readonly copySeconds: number;
-  readonly killedAt: number;
-  readonly takeOverSeconds: number;
+  readonly takeOver: TakeOver;
   readonly transactions: number;
   readonly lagMaxMs: number;
   readonly drainSeconds: number;
@@ -428,6 +433,7 @@ interface VerdictFigures {
 }
 
 function showVerdict(screen: Screen, results: readonly TableComparison[], figures: VerdictFigures): void {
+  const { takeOver } = figures;
   const rows = results.reduce((sum, { sourceRows }) => sum + sourceRows, 0);
   for (const result of results) {
     const name = `${result.pair.source.schema}.${result.pair.source.name}`;
@@ -445,7 +451,7 @@ function showVerdict(screen: Screen, results: readonly TableComparison[], figure
     [
       figures.isEqual ? "EQUAL: every row of the source is in the target, and nothing else." : "NOT EQUAL: see the rows above.",
       `  copy        ${grouped(figures.copied)} rows in ${figures.copySeconds.toFixed(1)} s`,
-      `  take-over   ${figures.takeOverSeconds.toFixed(1)} s after kill -9 at ${percent(figures.killedAt)}`,
+      `  take-over   ${takeOver.seconds.toFixed(1)} s after kill -9 at ${percent(takeOver.killedAt)}, from the ${percent(takeOver.keptPart)} that were committed`,
       `  meanwhile   ${grouped(figures.transactions)} transactions of the application, the last ones applied ${figures.drainSeconds.toFixed(1)} s after it stopped`,
       `  lag         at most ${Math.round(figures.lagMaxMs)} ms while following`,
       `  compared    ${grouped(rows)} rows on both sides in ${figures.compareSeconds.toFixed(1)} s`,
