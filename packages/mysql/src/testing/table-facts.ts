@@ -22,6 +22,8 @@ export function plainExpression(text: string): string {
     .replace(/charset\s+utf8mb4|<>|!=/g, (found) => (found.startsWith("charset") ? "" : "<>"))
     .replaceAll('"', "'")
     .replaceAll(/\bmod\b/g, "%")
+    .replaceAll(/\bnow\b/g, "current_timestamp")
+    .replaceAll(/\bcurrent_date\b/g, "curdate")
     .replace(/[`\s()]/g, "");
 }
 

@@ -21,6 +21,7 @@ import {
   fitPrefix,
   implicitPrefix,
   isStringType,
+  lastGeneratedNumber,
   type Mutable,
   resolveCharset,
   sameName,
@@ -173,8 +174,8 @@ export function alterTable(table: TableDefinition, changes: readonly AlterChange
     if (ifNotExists && draft.checks.some((one) => check.name !== undefined && sameName(one.name, check.name))) continue;
     newChecks.push(check);
   }
-  addChecks(draft, newChecks, context);
-  addKeys(draft, newIndexes, newForeignKeys, context);
+  addChecks(draft, newChecks, context, lastGeneratedNumber(table.checks, `${table.name}_chk_`));
+  addKeys(draft, newIndexes, newForeignKeys, context, lastGeneratedNumber(table.foreignKeys, `${table.name}_ibfk_`));
   for (const change of of("alterIndexVisibility")) {
     const position = draft.indexes.findIndex((index) => sameName(index.name, change.name));
     const index = draft.indexes[position];
@@ -236,6 +237,9 @@ function withDefault(column: ColumnDefinition, sql: string | undefined, flavor: 
   const { defaultSql: _, ...rest } = column;
   // MariaDB: a column that takes NULL always has a default.
   if (sql === undefined && flavor === "mariadb" && column.nullable) return { ...rest, defaultSql: "NULL" };
+  // MySQL: a literal in brackets is no expression here, as it is in CREATE TABLE.
+  const literal = /^\(\s*([-+]?[0-9.]+|'(?:[^'\\]|''|\\.)*')\s*\)$/s.exec(sql ?? "");
+  if (literal !== null && flavor === "mysql") return { ...rest, defaultSql: canonicalDefault(literal[1] as string, column.type, flavor) };
   return sql === undefined ? rest : { ...rest, defaultSql: canonicalDefault(sql, column.type, flavor) };
 }
 
@@ -253,12 +257,7 @@ function dropConstraints(draft: Draft, changes: readonly AlterChange[], refuse: 
       if (draft.checks.some(named)) draft.checks = draft.checks.filter((one) => !named(one));
       else if (draft.foreignKeys.some(named)) draft.foreignKeys = draft.foreignKeys.filter((one) => !named(one));
       else if (draft.indexes.some(named)) draft.indexes = draft.indexes.filter((one) => !named(one));
-      else if (!change.ifExists) {
-        const column = draft.columns.findIndex((one) => named(one) && one.check !== undefined);
-        if (column === -1) refuse(`unknown constraint ${change.name}`);
-        const { check: _, ...rest } = draft.columns[column] as ColumnDefinition;
-        draft.columns[column] = rest;
-      }
+      else if (!change.ifExists) refuse(`unknown constraint ${change.name}`);
     }
   }
 }

@@ -78,7 +78,9 @@ function canonicalValue(value: string, isNumber: boolean, type: ColumnType, flav
     case "double": {
       const number = Number(digits);
       if (Number.isNaN(number)) return undefined;
-      return type.decimals === undefined ? String(number) : number.toFixed(type.decimals);
+      if (type.decimals !== undefined) return number.toFixed(type.decimals);
+      // FLOAT shows six digits.
+      return plainNumber(type.name === "float" ? Number(number.toPrecision(6)) : number);
     }
     case "bit": {
       if (isNumber) return BigInt(decimalText(digits, 0) ?? 0).toString(2);
@@ -113,9 +115,19 @@ function canonicalValue(value: string, isNumber: boolean, type: ColumnType, flav
     }
     default: {
       const text = isHex ? hexText() : value;
+      if (type.name === "char") return text.replace(/ +$/, "");
       return type.name === "binary" ? text.padEnd(type.length ?? 1, "\0") : text;
     }
   }
+}
+
+/** Without an exponent down to 1e-15, as the servers write it. */
+function plainNumber(number: number): string {
+  const text = String(number);
+  const found = /^(-?)(\d)(?:\.(\d+))?e-(\d+)$/.exec(text);
+  if (found === null) return text;
+  const [, sign = "", first = "", rest = "", exponent = ""] = found;
+  return Number(exponent) > 15 ? text : `${sign}0.${"0".repeat(Number(exponent) - 1)}${first}${rest}`;
 }
 
 /** Rounded half away from zero to so many digits behind the point. */

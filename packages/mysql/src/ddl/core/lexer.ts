@@ -86,6 +86,7 @@ const isDigitCode = (code: number) => code >= 48 && code <= 57;
 const isSpaceCode = (code: number) => code < 128 && classes[code] === SPACE;
 
 const longOperators = ["<=>", "->>", "||", "&&", "<=", ">=", "<>", "!=", ":=", "<<", ">>", "->"];
+const operatorsByStart = Map.groupBy(longOperators, (operator) => operator.charCodeAt(0));
 const latestVersion = 999_999;
 
 export function createLexer(text: string, options: SqlDialectOptions): Lexer {
@@ -291,7 +292,7 @@ export function createLexer(text: string, options: SqlDialectOptions): Lexer {
       else while (isNameCode(code(at)) || code(at) === 46) at += 1;
       return token("variable", text.slice(start, at), "", start, spaced);
     }
-    for (const operator of longOperators) {
+    for (const operator of operatorsByStart.get(current) ?? []) {
       if (text.startsWith(operator, at)) {
         at += operator.length;
         return token("operator", operator, operator, start, spaced);

@@ -264,10 +264,7 @@ class Tracker implements SchemaTracker {
   #context(schema: SchemaDefinition, session: SessionFacts): BuildContext {
     return {
       ...contextOf(this.#options, schema, session, false),
-      primaryKeyOf: (referencedSchema, table) =>
-        this.table(referencedSchema ?? schema.name, table)
-          ?.indexes.find((index) => index.kind === "primary")
-          ?.parts.flatMap((part) => part.column ?? []),
+      tableOf: (referencedSchema, table) => this.table(referencedSchema ?? schema.name, table),
     };
   }
 

@@ -36,8 +36,8 @@ export interface BuildContext {
   readonly explicitDefaultsForTimestamp: boolean;
   /** The text is the server's own SHOW CREATE TABLE: nothing is added, what is absent is absent. */
   readonly fromServer: boolean;
-  /** Columns of another table's primary key, for REFERENCES without columns. */
-  readonly primaryKeyOf?: (schema: string | null, table: string) => readonly string[] | undefined;
+  /** Another table, when it is tracked: for the columns that foreign keys refer to. A schema of null is the table's own. */
+  readonly tableOf?: (schema: string | null, table: string) => TableDefinition | undefined;
 }
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -264,8 +264,8 @@ export function buildTable(schema: string, create: CreateTable, context: BuildCo
     foreignKeys.push(...built.foreignKeys);
     checks.push(...built.checks);
   }
-  addChecks(draft, [...checks, ...create.checks], context);
-  addKeys(draft, [...indexes, ...create.indexes], [...foreignKeys, ...create.foreignKeys], context);
+  addChecks(draft, [...checks, ...create.checks], context, 0);
+  addKeys(draft, [...indexes, ...create.indexes], [...foreignKeys, ...create.foreignKeys], context, 0);
   if (create.partitioning !== undefined) draft.partitioning = create.partitioning;
   const extra = [
     ...(create.periods ?? []).map((period) => `PERIOD FOR ${period.name} (${period.start}, ${period.end})`),
@@ -302,26 +302,32 @@ export function setOptions(draft: Draft, options: readonly TableOption[]): void 
   if (draft.options?.length === 0) delete draft.options;
 }
 
-export function addChecks(draft: Draft, specs: readonly CheckSpec[], context: BuildContext): void {
+/** `lastNumber`: of the names that the server made up so far. A new table counts from 1, whatever names are written in it. */
+export function addChecks(draft: Draft, specs: readonly CheckSpec[], context: BuildContext, lastNumber: number): void {
+  let number = lastNumber;
   for (const spec of specs) {
-    const name = spec.name ?? generatedCheckName(draft, context);
-    if (draft.checks.some((check) => sameName(check.name, name))) refuse(`duplicate check ${name} in table ${draft.schema}.${draft.name}`);
+    let { name } = spec;
+    if (name === undefined && context.flavor === "mysql") {
+      number += 1;
+      name = `${draft.name}_chk_${number}`;
+    }
+    name ??= freeCheckName(draft);
+    const taken = name;
+    if (draft.checks.some((check) => sameName(check.name, taken))) refuse(`duplicate check ${name} in table ${draft.schema}.${draft.name}`);
     draft.checks.push({ name, expression: spec.expression, enforced: spec.enforced !== false });
   }
 }
 
-function generatedCheckName(draft: Draft, context: BuildContext): string {
-  const prefix = context.flavor === "mariadb" ? "CONSTRAINT_" : `${draft.name}_chk_`;
-  if (context.flavor === "mariadb") {
-    for (let number = 1; ; number += 1) {
-      const name = prefix + number;
-      if (!draft.checks.some((check) => sameName(check.name, name))) return name;
-    }
+/** MariaDB: the first number that is free. */
+function freeCheckName(draft: Draft): string {
+  for (let number = 1; ; number += 1) {
+    const name = `CONSTRAINT_${number}`;
+    if (!draft.checks.some((check) => sameName(check.name, name))) return name;
   }
-  return prefix + (highestNumber(draft.checks, prefix) + 1);
 }
 
-function highestNumber(named: readonly { readonly name: string }[], prefix: string): number {
+/** The highest number in names that the server made up: `t_chk_7` → 7. */
+export function lastGeneratedNumber(named: readonly { readonly name: string }[], prefix: string): number {
   let highest = 0;
   for (const { name } of named) {
     if (!name.toLowerCase().startsWith(prefix.toLowerCase())) continue;
@@ -332,11 +338,24 @@ function highestNumber(named: readonly { readonly name: string }[], prefix: stri
 }
 
 /** Adds keys and foreign keys, names what has no name, and drops generated keys that another key serves as well. */
-export function addKeys(draft: Draft, specs: readonly IndexSpec[], foreignKeys: readonly ForeignKeySpec[], context: BuildContext): void {
+export function addKeys(
+  draft: Draft,
+  specs: readonly IndexSpec[],
+  foreignKeys: readonly ForeignKeySpec[],
+  context: BuildContext,
+  lastForeignKeyNumber: number,
+): void {
   const generatedKeys: IndexSpec[] = [];
+  let number = lastForeignKeyNumber;
   for (const spec of foreignKeys) {
     generatedKeys.push(foreignKeyIndex(spec));
-    addForeignKey(draft, spec, context);
+    // MariaDB names a foreign key for its index, when that has a name.
+    let name = spec.name ?? (context.flavor === "mariadb" ? spec.indexName : undefined);
+    if (name === undefined) {
+      number += 1;
+      name = `${draft.name}_ibfk_${number}`;
+    }
+    addForeignKey(draft, spec, name, context);
   }
   // In SHOW CREATE TABLE every key is listed, also those that came with foreign keys.
   const candidates: { index: IndexSpec; generated: boolean }[] = specs.map((index) => ({ index, generated: false }));
@@ -414,7 +433,8 @@ function buildIndex(
       refuse(`duplicate key name ${name} in table ${draft.schema}.${draft.name}`);
   } else {
     const [first] = spec.parts;
-    const base = first === undefined || first.column === null ? "functional_index" : first.column;
+    const base =
+      first === undefined || first.column === null ? "functional_index" : (findColumn(draft.columns, first.column)?.name ?? first.column);
     name = base;
     for (let number = 2; taken(name); number += 1) name = `${base}_${number}`;
   }
@@ -463,10 +483,7 @@ export function implicitPrefix(part: Mutable<IndexPart>, type: ColumnType, kind:
   if (type.name === "tinytext" || type.name === "tinyblob") delete part.prefixLength;
 }
 
-function addForeignKey(draft: Draft, spec: ForeignKeySpec, context: BuildContext): void {
-  const prefix = `${draft.name}_ibfk_`;
-  const name =
-    spec.name ?? (context.flavor === "mariadb" ? spec.indexName : undefined) ?? `${prefix}${highestNumber(draft.foreignKeys, prefix) + 1}`;
+function addForeignKey(draft: Draft, spec: ForeignKeySpec, name: string, context: BuildContext): void {
   if (draft.foreignKeys.some((key) => sameName(key.name, name)))
     refuse(`duplicate foreign key ${name} in table ${draft.schema}.${draft.name}`);
   const columns = spec.columns.map(
@@ -475,8 +492,14 @@ function addForeignKey(draft: Draft, spec: ForeignKeySpec, context: BuildContext
   );
   const { table } = spec.references;
   const referencedSchema = table.schema === undefined || table.schema === draft.schema ? null : table.schema;
-  let referencedColumns = spec.references.columns;
-  if (referencedColumns.length === 0) referencedColumns = context.primaryKeyOf?.(referencedSchema, table.name) ?? [];
+  const parent = referencedSchema === null && table.name === draft.name ? draft : context.tableOf?.(referencedSchema, table.name);
+  let referencedColumns: readonly string[] = spec.references.columns.map(
+    (column) => findColumn(parent?.columns ?? [], column)?.name ?? column,
+  );
+  if (referencedColumns.length === 0) {
+    const primary = parent?.indexes.find((index) => index.kind === "primary");
+    referencedColumns = primary?.parts.flatMap((part) => part.column ?? []) ?? [];
+  }
   const key: Mutable<ForeignKeyDefinition> = { name, columns, referencedSchema, referencedTable: table.name, referencedColumns };
   // The family's own default is not printed.
   const standard = context.flavor === "mariadb" ? "RESTRICT" : "NO ACTION";
