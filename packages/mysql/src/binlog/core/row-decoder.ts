@@ -105,6 +105,8 @@ class CompiledDecoder implements RowDecoder {
   readonly #empty: Value[];
   readonly #jsonColumns: readonly number[];
   readonly #setTexts: Map<number | bigint, ByteString>[] = [];
+  /** The event's bytes as one string, when they are few: parts of it are made without a copy and without a call out of JavaScript. */
+  #text: ByteString = "";
   /** Where the next read begins; one number for all steps, so that the loop needs no results of two kinds. */
   #at = 0;
 
@@ -136,6 +138,7 @@ class CompiledDecoder implements RowDecoder {
     const after = event.afterColumns === null ? null : this.#present(event.afterColumns);
     const rows: Row[] = [];
     this.#at = 0;
+    this.#text = end <= eventTextBytesMax ? latin1(bytes, 0, end) : "";
     while (this.#at < end) {
       let old: Value[] | null = null;
       let jsonStarts: number[] | null = null;
@@ -272,25 +275,25 @@ class CompiledDecoder implements RowDecoder {
         const from = at + 1;
         const to = from + (bytes[at] as number);
         this.#at = to;
-        return latin1(bytes, from, to);
+        return this.#bytesText(bytes, from, to);
       }
       case step.bytes2: {
         const from = at + 2;
         const to = from + ((bytes[at] as number) | ((bytes[at + 1] as number) << 8));
         this.#at = to;
-        return latin1(bytes, from, to);
+        return this.#bytesText(bytes, from, to);
       }
       case step.bytes3: {
         const from = at + 3;
         const to = from + ((bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16));
         this.#at = to;
-        return latin1(bytes, from, to);
+        return this.#bytesText(bytes, from, to);
       }
       case step.bytes4: {
         const from = at + 4;
         const to = from + unsigned32(bytes, at);
         this.#at = to;
-        return latin1(bytes, from, to);
+        return this.#bytesText(bytes, from, to);
       }
       case step.i64: {
         this.#at = at + 8;
@@ -407,7 +410,7 @@ class CompiledDecoder implements RowDecoder {
         const width = column.step === step.padded1 ? 1 : 2;
         const length = bytes.readUIntLE(at, width);
         this.#at = at + width + length;
-        return latin1(bytes, at + width, this.#at).padEnd(column.meta, "\0");
+        return this.#bytesText(bytes, at + width, this.#at).padEnd(column.meta, "\0");
       }
       case step.compressed: {
         const length = bytes.readUIntLE(at, column.meta);
@@ -419,6 +422,11 @@ class CompiledDecoder implements RowDecoder {
       default:
         return null;
     }
+  }
+
+  #bytesText(bytes: Buffer, from: number, to: number): ByteString {
+    if (to > bytes.length) throw new MalformedBinlogError("a row ends too early");
+    return this.#text === "" ? latin1(bytes, from, to) : this.#text.substring(from, to);
   }
 
   #setText(bits: number | bigint, members: readonly ByteString[], index: number): ByteString {
@@ -433,11 +441,13 @@ class CompiledDecoder implements RowDecoder {
   }
 }
 
+/** Values are parts of their event's text up to this size; a value that is kept keeps its event's text, so this must stay small. */
+const eventTextBytesMax = 16 * 1024;
+
 /** Set values whose text is remembered, per column. */
 const setTextsMax = 4096;
 
 function latin1(bytes: Buffer, from: number, to: number): ByteString {
-  if (to > bytes.length) throw new MalformedBinlogError("a row ends too early");
   return (bytes as Buffer & { latin1Slice(from: number, to: number): string }).latin1Slice(from, to);
 }
 
