@@ -244,9 +244,10 @@ export function createMasterService(context: ServiceContext): MasterService {
           await leader.apply({
             kind: "addSubtasks",
             subtasks: subtasks.map((each) => ({ source: each.sourceId, task: task.name, toml: subtaskToToml(each) })),
-            stage: "Running",
+            stage: request["createOnly"] === true ? "Stopped" : "Running",
             cliArgs: startTime === "" ? null : { start_time: startTime, safe_mode_duration: "", wait_time_on_stop: "" },
           });
+          if (request["createOnly"] === true) return { result: true, msg: task.warnings.join("; "), sources: [], checkResult: check.text };
           const sources = await Promise.all(
             fresh
               .map((each) => each.sourceId)
@@ -795,8 +796,11 @@ function exported(cipher: PasswordCipher, key: Uint8Array | null): { readonly en
   return key === null ? {} : { encrypt: (plain) => cipher.encrypt(plain) };
 }
 
+const builtModes: ReadonlySet<string> = new Set(["all", "full", "incremental"]);
+
 /** What would be accepted and then not be done is refused. */
 function requireBuilt(subtasks: readonly SubtaskConfig[]): void {
+  for (const { mode } of subtasks) if (!builtModes.has(mode)) throw dmErrors.unitNotBuilt([`dump files (\`task-mode: ${mode}\`)`]);
   if (subtasks.some((each) => each.shardMode !== "")) throw dmErrors.unitNotBuilt(["shard DDL coordination (`shard-mode`)"]);
   if (subtasks.some((each) => each.validator.mode !== "none"))
     throw dmErrors.unitNotBuilt(["the validator (`validators`, mode fast or full)"]);

@@ -74,7 +74,11 @@ enum ValidationErrOp { InvalidErrOp = 0; IgnoreErrOp = 1; ResolveErrOp = 2; Clea
 
 message CommonWorkerResponse { bool result = 1; string msg = 2; string source = 3; string worker = 4; }
 
-message StartTaskRequest { string task = 1; repeated string sources = 2; bool removeMeta = 3; string startTime = 4; }
+message StartTaskRequest {
+  string task = 1; repeated string sources = 2; bool removeMeta = 3; string startTime = 4;
+  // Stores the task in stage Stopped instead of letting it run: what the OpenAPI's "create" means.
+  bool createOnly = 1000;
+}
 message StartTaskResponse { bool result = 1; string msg = 2; repeated CommonWorkerResponse sources = 3; string checkResult = 4; }
 message OperateTaskRequest { TaskOp op = 1; string name = 2; repeated string sources = 3; }
 message OperateTaskResponse { TaskOp op = 1; bool result = 2; string msg = 3; repeated CommonWorkerResponse sources = 4; }
