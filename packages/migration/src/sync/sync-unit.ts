@@ -89,8 +89,8 @@ export interface SyncUnit extends Unit {
 }
 
 /** Row changes of one batch, and bytes of their events. */
-const batchChangesMax = 20_000;
-const batchBytesMax = 8 * 1024 * 1024;
+const batchChangesMax = 8_000;
+const batchBytesMax = 3 * 1024 * 1024;
 const pollMs = 1000;
 const lagStaleMs = 5000;
 
