@@ -187,7 +187,9 @@ describe("one master, two workers", () => {
 
     // A worker that ends in good order gives its source to the other one at once.
     await openWorkerProcess("w2", port);
-    await until("w2 free", async () => JSON.stringify(await service.ListMember({ worker: true })).includes('"name":"w2"') || null);
+    await until("w2 free", async () =>
+      new RegExp(`"name":"w2","addr":"[^"]*","stage":"free"`).test(JSON.stringify(await service.ListMember({ worker: true }))),
+    );
     const leftMs = world.clock.monotonicMs();
     await w1.close();
     await until("w2 runs sync", async () => {
@@ -195,6 +197,29 @@ describe("one master, two workers", () => {
       return answer.sources[0]?.sourceStatus?.worker === "w2" && answer.sources[0].subTaskStatus[0]?.stage === "Running";
     });
     expect(world.clock.monotonicMs() - leftMs).toBeLessThan(3000);
+
+    // By command it moves to a free worker and goes on there; to a bound one it does not move.
+    await openWorkerProcess("w3", port);
+    await until("w3 free", async () =>
+      new RegExp(`"name":"w3","addr":"[^"]*","stage":"free"`).test(JSON.stringify(await service.ListMember({ worker: true }))),
+    );
+    expect(await service.TransferSource({ source: "src-1", worker: "w9" })).toMatchObject({ msg: expect.stringContaining("[code=46004:") });
+    expect(await service.TransferSource({ source: "src-1", worker: "w1" })).toMatchObject({ msg: expect.stringContaining("[code=46006:") });
+    expect(await service.TransferSource({ source: "src-1", worker: "w2" })).toEqual({ result: true, msg: "" });
+    expect(await service.TransferSource({ source: "src-1", worker: "w3" })).toEqual({ result: true, msg: "" });
+    await until("w3 runs sync", async () => {
+      const answer = (await service.QueryStatus({ name: "t1" })) as unknown as QueryStatusListMessage;
+      return answer.sources[0]?.sourceStatus?.worker === "w3" && answer.sources[0].subTaskStatus[0]?.stage === "Running";
+    });
+    expect(await service.OfflineMember({ type: "worker", name: "w3" })).toMatchObject({ msg: expect.stringContaining("[code=46005:") });
+    expect(await service.OfflineMember({ type: "worker", name: "w1" })).toEqual({ result: true, msg: "" });
+
+    // A master that is evicted answers nothing but the end of its eviction.
+    expect(await service.OperateLeader({ op: "EvictLeaderOp" })).toEqual({ result: true, msg: "" });
+    await expect(service.ListMember({})).rejects.toMatchObject({ code: 38043 });
+    expect(await service.OperateLeader({ op: "CancelEvictLeaderOp" })).toEqual({ result: true, msg: "" });
+    await until("it leads again", async () => (await service.ListMember({ leader: true }).catch(() => null)) !== null);
+    expect(await service.QueryStatus({ name: "t1" })).toMatchObject({ sources: [{ result: true, sourceStatus: { worker: "w3" } }] });
 
     const cfg = await service.GetCfg({ type: "TaskType", name: "t1" });
     expect(cfg["cfg"]).toContain("name: t1");

@@ -91,6 +91,8 @@ class MasterProcess implements Master {
   #workers: WorkerClients | null = null;
   #leader: Leader | null = null;
   #isEvicted = false;
+  /** A campaign, or what came of it, has not ended yet. */
+  #isInRound = false;
   #leaderStarts = 0;
   /** Ends the present campaign or lead. */
   #round = new AbortController();
@@ -231,6 +233,7 @@ class MasterProcess implements Master {
       }
       const round = new AbortController();
       this.#round = round;
+      this.#isInRound = true;
       const both = AbortSignal.any([signal, round.signal]);
       try {
         await using session = await openSession(this.#world, store, { ttlSeconds: leaderTtlSeconds, log: this.#log });
@@ -267,6 +270,9 @@ class MasterProcess implements Master {
         this.#setLeader(null);
         if (signal.aborted) throw error;
         if (!isAbort(error)) this.#log.warn("campaign failed, trying again", { error });
+      } finally {
+        this.#isInRound = false;
+        this.#wake();
       }
       if (!signal.aborted) await this.#world.clock.sleep(200, signal);
     }
@@ -288,7 +294,7 @@ class MasterProcess implements Master {
     if (isEvicted) this.#round.abort(new DOMException("the master is evicted", "AbortError"));
     this.#wake();
     // The caller sees the change: the key of an evicted master is gone when it is answered.
-    if (isEvicted) await this.#until(() => this.#leader === null, leaderWaitMs);
+    if (isEvicted) await this.#until(() => !this.#isInRound, leaderWaitMs);
   }
 
   async #leaderInTime(): Promise<Leader> {
@@ -310,8 +316,9 @@ class MasterProcess implements Master {
     const forward = async (method: MasterMethod, request: Message, signal?: AbortSignal): Promise<Message> => {
       if (local.has(method) || this.#leader !== null) return own[method](request, signal);
       const addr = await this.#leaderAddress();
-      if (addr === this.#options.config.advertiseAddr) return own[method](request, signal);
-      if (addr === null) throw dmErrors.notLeader([]);
+      const isOwn = addr === this.#options.config.advertiseAddr;
+      if (addr === null || (isOwn && this.#isEvicted)) throw dmErrors.notLeader([]);
+      if (isOwn) return own[method](request, signal);
       using client = createRpcClient(this.#world, addr, this.#options.tls === undefined ? {} : { tls: this.#options.tls });
       return await client.call(masterWire, method, request, { deadlineMs: 600_000, ...(signal === undefined ? {} : { signal }) });
     };
