@@ -54,17 +54,14 @@ interface SqlModes {
 }
 
 /** Which modes are part of the combined ones (`ANSI`, `ORACLE` …) as the servers unfold them. */
-export function sqlModes(
-  sqlMode: string,
-): SqlModes & { readonly realAsFloat: boolean; readonly oracle: boolean; readonly strict: boolean } {
+export function sqlModes(sqlMode: string): SqlModes & { readonly realAsFloat: boolean; readonly pipesAsConcat: boolean } {
   const modes = new Set(sqlMode.toUpperCase().split(/[\s,]+/));
   const has = (...names: string[]) => names.some((name) => modes.has(name));
   return {
     ansiQuotes: has("ANSI_QUOTES", "ANSI", "ORACLE", "MSSQL", "POSTGRESQL", "DB2", "MAXDB"),
     noBackslashEscapes: has("NO_BACKSLASH_ESCAPES"),
     realAsFloat: has("REAL_AS_FLOAT", "ANSI"),
-    oracle: has("ORACLE"),
-    strict: has("STRICT_TRANS_TABLES", "STRICT_ALL_TABLES", "TRADITIONAL"),
+    pipesAsConcat: has("PIPES_AS_CONCAT", "ANSI", "ORACLE", "MSSQL", "POSTGRESQL", "DB2", "MAXDB"),
   };
 }
 

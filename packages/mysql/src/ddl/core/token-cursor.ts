@@ -1,18 +1,20 @@
 /** Reads tokens one by one with a look ahead, and takes the pieces that many statements share: names, strings, balanced text. */
 import type { TableName } from "./ast.ts";
 import { parseError } from "./errors.ts";
-import { createLexer, type Lexer, type SqlDialectOptions, type Token, tokenSql, tokensSql } from "./lexer.ts";
+import { createLexer, type Lexer, type SqlDialectOptions, sqlModes, type Token, tokenSql, tokensSql } from "./lexer.ts";
 
 export class TokenCursor {
   readonly text: string;
   readonly options: SqlDialectOptions;
   readonly #lexer: Lexer;
   readonly #ahead: Token[] = [];
+  readonly #pipesAsConcat: boolean;
 
   constructor(text: string, options: SqlDialectOptions) {
     this.text = text;
     this.options = options;
     this.#lexer = createLexer(text, options);
+    this.#pipesAsConcat = sqlModes(options.sqlMode ?? "").pipesAsConcat;
   }
 
   peek(distance = 0): Token {
@@ -128,6 +130,8 @@ export class TokenCursor {
       if (token.kind === "end") this.fail("this bracket is not closed", open);
       if (token.kind === "operator") {
         if (token.text === "(") depth += 1;
+        // Printed as it is, it would mean OR to the session that runs it.
+        if (token.text === "||" && this.#pipesAsConcat) this.fail("|| joins strings under PIPES_AS_CONCAT; write it as CONCAT(…)", token);
         if (token.text === ")") {
           depth -= 1;
           if (depth === 0) return tokens;
