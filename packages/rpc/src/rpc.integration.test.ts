@@ -1,6 +1,11 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { get } from "node:https";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
 import { nodeWorld } from "@skein/base";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createRpcClient } from "./client.ts";
 import { isRpcError, RpcError } from "./errors.ts";
 import { loadSchema } from "./schema.ts";
@@ -108,6 +113,78 @@ describe("one port", () => {
   test("says which address is taken", async () => {
     const { port } = await serve();
     await expect(createServer(world, { host: "127.0.0.1", port })).rejects.toMatchObject({ code: 62001 });
+  });
+});
+
+describe("with TLS", () => {
+  let folder: string;
+  let tls: { readonly ca: Uint8Array; readonly cert: Uint8Array; readonly key: Uint8Array };
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "skein-rpc-"));
+    const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+    const { code, stderr } = await world.processes.run("openssl", [
+      "req",
+      "-x509",
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:prime256v1",
+      "-nodes",
+      "-subj",
+      "/CN=localhost",
+      "-addext",
+      "subjectAltName=DNS:localhost,IP:127.0.0.1",
+      "-days",
+      "2",
+      "-keyout",
+      key,
+      "-out",
+      cert,
+    ]);
+    if (code !== 0) throw new Error(stderr);
+    const certificate = await world.disk.readFile(cert);
+    tls = { ca: certificate, cert: certificate, key: await world.disk.readFile(key) };
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  test("one port serves gRPC and HTTP/1, and agrees on the protocol with clients that ask", async () => {
+    const { port } = await serve({ tls: { ...tls, requestCert: true } });
+    using client = createRpcClient(world, `https://localhost:${port}`, { tls });
+    expect(await client.call(service, "Say", { text: "you" })).toMatchObject({ text: "hello you" });
+    const agreed = await new Promise<string | false | null>((resolve, reject) => {
+      const socket = connectTls({
+        host: "localhost",
+        port,
+        ca: Buffer.from(tls.ca),
+        cert: Buffer.from(tls.cert),
+        key: Buffer.from(tls.key),
+        ALPNProtocols: ["h2"],
+      });
+      socket.once("secureConnect", () => {
+        resolve(socket.alpnProtocol);
+        socket.destroy();
+      });
+      socket.once("error", reject);
+    });
+    expect(agreed).toBe("h2");
+    const body = await new Promise<string>((resolve, reject) => {
+      const request = get(
+        { host: "localhost", port, path: "/status", ca: Buffer.from(tls.ca), cert: Buffer.from(tls.cert), key: Buffer.from(tls.key) },
+        (response) => {
+          let text = "";
+          response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+          response.on("end", () => resolve(text));
+        },
+      );
+      request.on("error", reject);
+    });
+    expect(body).toBe("GET /status 0");
+  });
+
+  test("a client without a certificate is not served where one is asked for", async () => {
+    const { port } = await serve({ tls: { ...tls, requestCert: true } });
+    using client = createRpcClient(world, `https://localhost:${port}`, { tls: { ca: tls.ca } });
+    await expect(client.call(service, "Say", { text: "you" }, { deadlineMs: 3000 })).rejects.toMatchObject({ status: "unavailable" });
   });
 });
 

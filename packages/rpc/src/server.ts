@@ -136,7 +136,8 @@ export async function createServer(world: World, options: ServerOptions): Promis
         host: options.host,
         port: options.port,
         connectionsMax: limits.connectionsMax,
-        ...(options.tls === undefined ? {} : { tls: options.tls }),
+        // gRPC clients insist on having h2 confirmed.
+        ...(options.tls === undefined ? {} : { tls: { ...options.tls, alpn: ["h2", "http/1.1"] } }),
       },
       onConnection,
     )

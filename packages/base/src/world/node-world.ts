@@ -212,7 +212,12 @@ const nodeNetwork: Network = {
         options.tls === undefined
           ? createServer({ noDelay: true }, accept)
           : createTlsServer(
-              { ...tlsMaterial(options.tls), requestCert: options.tls.requestCert ?? false, rejectUnauthorized: true },
+              {
+                ...tlsMaterial(options.tls),
+                requestCert: options.tls.requestCert ?? false,
+                rejectUnauthorized: true,
+                ...(options.tls.alpn === undefined ? {} : { ALPNProtocols: [...options.tls.alpn] }),
+              },
               accept,
             );
       server.once("error", reject);

@@ -94,7 +94,11 @@ export interface Network {
       readonly host: string;
       /** 0 takes a free one; see `Listener.port`. */
       readonly port: number;
-      readonly tls?: TlsFiles & { readonly requestCert?: boolean };
+      readonly tls?: TlsFiles & {
+        readonly requestCert?: boolean;
+        /** Protocols that are offered to clients which ask for one, best first: `h2`, `http/1.1`. */
+        readonly alpn?: readonly string[];
+      };
       /** Connections over this count are closed at once. Default 10 000. */
       readonly connectionsMax?: number;
     },
