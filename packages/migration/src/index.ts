@@ -1,5 +1,7 @@
 export { type CopiedTable, type CopyState, loadCopyState } from "./copy/copy-store.ts";
 export { type CopyUnitOptions, createCopyUnit } from "./copy/copy-unit.ts";
+export { createDumpUnit } from "./copy/dump-unit.ts";
+export { createLoadUnit } from "./copy/load-unit.ts";
 export { masterWire, wireSchema, workerWire } from "./wire/wire.ts";
 export { type Master, type MasterOptions, startMaster } from "./master/dm-master.ts";
 export type { CheckOutcome, MasterMethod, MasterParts, MasterService } from "./master/master-service.ts";

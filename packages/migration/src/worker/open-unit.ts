@@ -2,8 +2,9 @@
 import { MysqlServerError, openConnection, quoteTable, quoteText } from "@skein/mysql";
 import { loadCopyState } from "../copy/copy-store.ts";
 import { createCopyUnit } from "../copy/copy-unit.ts";
+import { createDumpUnit } from "../copy/dump-unit.ts";
+import { createLoadUnit } from "../copy/load-unit.ts";
 import { endpointOf } from "../copy/source.ts";
-import { dmErrors } from "../errors.ts";
 import { createSyncUnit } from "../sync/sync-unit.ts";
 import { codedTargetError } from "../target/target.ts";
 import type { StepKind } from "./core/subtask.ts";
@@ -15,8 +16,9 @@ export const openUnit: OpenUnit = async (step: StepKind, context: UnitContext) =
     case "copy":
       return createCopyUnit(world, config, { worker });
     case "dump":
+      return createDumpUnit(world, config);
     case "load":
-      throw dmErrors.unitNotBuilt([`dump files (\`task-mode: ${config.mode}\`)`]);
+      return createLoadUnit(world, config, { worker });
     case "sync":
       return createSyncUnit({ ...context, copy: await watermarks(context) });
   }
