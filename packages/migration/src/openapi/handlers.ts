@@ -81,13 +81,28 @@ async function members(context: ApiContext, kind: "leader" | "master" | "worker"
 }
 
 async function clusterInfo(context: ApiContext): Promise<object> {
-  const [id, topology] = await Promise.all([context.store.get(prefixes.clusterId), context.store.get(topologyKey)]);
-  const idText = id === null || id.value.length !== 8 ? "0" : Buffer.from(id.value).readBigUInt64BE().toString();
+  const [id, topology] = await Promise.all([clusterId(context), context.store.get(topologyKey)]);
   return {
     // JSON has no 64-bit integers: written as it is, by `jsonText`.
-    cluster_id: new RawNumber(idText),
+    cluster_id: new RawNumber(id.toString()),
     ...(topology === null ? {} : { topology: JSON.parse(textOf(topology)) as unknown }),
   };
+}
+
+/** Made once, by whoever asks first: seconds since 1970 in the upper half, chance in the lower; 8 bytes, big end first. */
+async function clusterId({ store, world }: ApiContext): Promise<bigint> {
+  const made = Buffer.alloc(8);
+  made.writeUInt32BE(Math.floor(world.clock.nowMs() / 1000), 0);
+  made.writeUInt32BE(world.random.u32(), 4);
+  const key = prefixes.clusterId;
+  const { results } = await store.txn({
+    compare: [{ key, target: "createRevision", is: "=", value: 0 }],
+    success: [{ op: "put", key, value: made }],
+    failure: [{ op: "range", select: { key } }],
+  });
+  const [present] = results;
+  const bytes = present?.op === "range" ? present.items[0]?.value : made;
+  return bytes?.length === 8 ? Buffer.from(bytes).readBigUInt64BE() : 0n;
 }
 
 /** A number that is printed as its text. */

@@ -164,7 +164,9 @@ describe("a master's HTTP", () => {
     expect((await api("PUT", "/cluster/info", topology)).body).toMatchObject({ topology });
     const info = await api("GET", "/cluster/info");
     expect(info.body).toMatchObject({ topology });
-    expect(info.text).toMatch(/"cluster_id": \d+/);
+    const [, id = ""] = /"cluster_id": (\d+)/.exec(info.text) ?? [];
+    expect(BigInt(id) >> 32n).toBeGreaterThan(1_700_000_000n);
+    expect((await api("GET", "/cluster/info")).text).toContain(id);
     expect((await api("GET", "/cluster/masters")).body).toMatchObject({ total: 1, data: [{ name: "m1", alive: true, leader: true }] });
   });
 
