@@ -396,7 +396,12 @@ class Syncer implements SyncUnit {
       log: this.#log,
       saveOnline: (record, isForgotten) => this.#saveOnline(target, record, isForgotten, signal),
       beforeExecute: async () => {
-        await applier.drain();
+        try {
+          await applier.drain();
+        } catch (error) {
+          this.#currentDdl = null; // what failed are rows before the statement
+          throw error;
+        }
         const end = this.#currentDdl?.event.end;
         // From here a crash leaves it open whether the statement ran: the horizon says so.
         await applier.flush([], end === undefined ? null : end);

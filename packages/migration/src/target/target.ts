@@ -321,6 +321,8 @@ class FencedTarget implements Target {
       this.#checkEpoch(await holder.query(this.#epochQuery, signal));
       const runner = await this.#connect(signal);
       try {
+        // Members, defaults and comments are characters, not bytes: the server has to know their charset.
+        await runner.execute("SET NAMES utf8mb4", signal);
         if (options.schema !== undefined && options.schema !== "") await runner.execute(`USE ${nameLiteral(options.schema)}`, signal);
         for (const assignment of options.assignments ?? []) await runner.execute(`SET SESSION ${assignment}`, signal);
         try {
