@@ -33,6 +33,13 @@ const characters = (value: Plain): string[] => Array.from(toText(value));
 const byteLength = (value: Plain): number =>
   value instanceof Text && value.collation === "binary" ? value.text.length : Buffer.byteLength(toText(value));
 
+/** One character for one, as the servers do it: `ß` has no upper case. */
+function mapped(value: Plain, change: (character: string) => string): string {
+  return characters(value)
+    .map((character) => (Array.from(change(character)).length === 1 ? change(character) : character))
+    .join("");
+}
+
 /** Positions count from 1, from the end when negative. */
 function substring(value: Plain, start: Plain, length?: Plain): Scalar {
   const all = characters(value);
@@ -64,8 +71,18 @@ function timePart(index: number): SqlFunction {
 const day = datePart(8, 10);
 const characterLength = strict(1, 1, (value) => BigInt(characters(value).length));
 const octetLength = strict(1, 1, (value) => BigInt(byteLength(value)));
-const lower = strict(1, 1, (value) => derived(value, toText(value).toLowerCase()));
-const upper = strict(1, 1, (value) => derived(value, toText(value).toUpperCase()));
+const lower = strict(1, 1, (value) =>
+  derived(
+    value,
+    mapped(value, (character) => character.toLowerCase()),
+  ),
+);
+const upper = strict(1, 1, (value) =>
+  derived(
+    value,
+    mapped(value, (character) => character.toUpperCase()),
+  ),
+);
 const part = strict(2, 3, substring);
 const ceiling = strict(1, 1, (value) => roundWhole(value, "ceiling"));
 
