@@ -10,7 +10,7 @@ import { type Logger, TaskGroup, type TlsFiles, type World } from "@skein/base";
 import { decodeHexKey, type KeyValue, type Leadership, type Metastore, type Operation, textOf } from "@skein/metastore";
 import { dmErrors } from "../errors.ts";
 import { prefixes } from "../wire/keys.ts";
-import { afterProbe, type Liveness, livenessLimits } from "./core/liveness.ts";
+import { afterProbe, aliveAt, type Liveness, livenessLimits } from "./core/liveness.ts";
 import { type Decision, repair, type SchedulerEvent, type SchedulerState, stateFrom, statePrefixes, step } from "./core/scheduler.ts";
 import { probe } from "./probe.ts";
 
@@ -178,7 +178,7 @@ class LeaderWork implements Leader {
   /** Until the worker's keepalive key is gone, or has been deleted here because the worker does not answer. */
   async #probeOn(worker: string, signal: AbortSignal): Promise<void> {
     const { world, tls } = this.#options;
-    let liveness: Liveness = { lastAliveMs: world.clock.monotonicMs(), refusedCount: 0 };
+    let liveness: Liveness = aliveAt(world.clock.monotonicMs());
     // A keepalive that comes back was put by a process that lives: its units must start, whatever was thought of it before.
     let isAnnounced = false;
     for (;;) {

@@ -796,7 +796,7 @@ function exported(cipher: PasswordCipher, key: Uint8Array | null): { readonly en
   return key === null ? {} : { encrypt: (plain) => cipher.encrypt(plain) };
 }
 
-const builtModes: ReadonlySet<string> = new Set(["all", "full", "incremental"]);
+const builtModes: ReadonlySet<string> = new Set(["all", "full", "incremental", "dump", "load", "load&sync"]);
 
 /** What would be accepted and then not be done is refused. */
 function requireBuilt(subtasks: readonly SubtaskConfig[]): void {

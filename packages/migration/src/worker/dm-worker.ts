@@ -74,7 +74,6 @@ class WorkerProcess implements Worker {
   readonly #group = new TaskGroup();
   readonly #store: Promise<Metastore>;
   #server: RpcServer | null = null;
-  #session: Session | null = null;
   /** With the cluster's key once a master gave it. */
   #cipher: PasswordCipher;
   #source: SourceWorker | null = null;
@@ -132,9 +131,7 @@ class WorkerProcess implements Worker {
 
   async close(): Promise<void> {
     this.#log.info("worker stops");
-    const source = this.#source;
-    if (source !== null) await source.stop();
-    await this.#session?.close();
+    // Leaving the lease's scope stops the source gracefully, then revokes the lease.
     this.#group.abort(new DOMException("the worker is closed", "AbortError"));
     await this.#group[Symbol.asyncDispose]();
     await (await this.#store).close();
@@ -195,7 +192,6 @@ class WorkerProcess implements Worker {
   async #underLease(store: Metastore, signal: AbortSignal): Promise<void> {
     const { name, keepaliveTtlSeconds } = this.#options;
     const session = await openSession(this.#world, store, { ttlSeconds: keepaliveTtlSeconds, log: this.#log });
-    this.#session = session;
     const group = new TaskGroup(AbortSignal.any([signal, session.lost]));
     // W1: at once, even when the bound key's follower is in the middle of a graceful stop.
     const onEnd = () => {
@@ -216,7 +212,6 @@ class WorkerProcess implements Worker {
       await this.#endSource(signal.aborted ? "stop" : "kill", session.lost.reason);
       await group[Symbol.asyncDispose]();
       await session.close();
-      this.#session = null;
     }
   }
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { afterProbe, livenessLimits } from "./liveness.ts";
+import { afterProbe, aliveAt, type Liveness, livenessLimits } from "./liveness.ts";
 
 function run(...probes: readonly (readonly [number, "alive" | "refused" | "silent"])[]): boolean {
-  let state = { lastAliveMs: 0, refusedCount: 0 };
+  let state: Liveness = aliveAt(0);
   let isGone = false;
   for (const [nowMs, result] of probes) {
     const next = afterProbe(state, result, nowMs);
@@ -23,7 +23,16 @@ describe("liveness", () => {
   test("silence is borne for a while, so that a take-over ends within 10 s", () => {
     expect(run([3000, "silent"], [5400, "silent"])).toBe(false);
     expect(run([3000, "silent"], [5500, "silent"])).toBe(true);
-    expect(run([3000, "silent"], [5400, "alive"], [9000, "silent"])).toBe(false);
+    expect(run([3000, "silent"], [5400, "alive"], [9000, "silent"], [10_000, "silent"])).toBe(false);
+  });
+
+  test("a master that was paused itself asks once more", () => {
+    expect(run([60_000, "silent"])).toBe(false);
+    expect(run([60_000, "silent"], [61_000, "alive"])).toBe(false);
+    expect(run([60_000, "silent"], [63_000, "silent"])).toBe(true);
+  });
+
+  test("the limits add up to less than 10 s", () => {
     const worstMs = livenessLimits.silentMsMax + livenessLimits.probePauseMs + livenessLimits.probeTimeoutMs;
     expect(worstMs).toBeLessThan(9000);
   });

@@ -4,17 +4,25 @@
  * restart of its units, so the limits are for a busy machine, not for a perfect one.
  *
  * A refused connection says that nobody listens there: two in a row are enough. Silence may be a long pause of the process or the host.
+ * Time alone does not tell: a master that was itself paused finds that much time has passed, and its probe cut off.
  */
 export const livenessLimits = {
   probePauseMs: 1000,
   probeTimeoutMs: 2000,
   refusedCountMax: 2,
+  silentCountMax: 2,
   silentMsMax: 5500,
 } as const;
 
 export interface Liveness {
   readonly lastAliveMs: number;
+  /** In a row. */
   readonly refusedCount: number;
+  readonly silentCount: number;
+}
+
+export function aliveAt(nowMs: number): Liveness {
+  return { lastAliveMs: nowMs, refusedCount: 0, silentCount: 0 };
 }
 
 export function afterProbe(
@@ -22,8 +30,9 @@ export function afterProbe(
   result: "alive" | "refused" | "silent",
   nowMs: number,
 ): Liveness & { readonly isGone: boolean } {
-  if (result === "alive") return { lastAliveMs: nowMs, refusedCount: 0, isGone: false };
+  if (result === "alive") return { ...aliveAt(nowMs), isGone: false };
   const refusedCount = result === "refused" ? state.refusedCount + 1 : 0;
-  const isGone = refusedCount >= livenessLimits.refusedCountMax || nowMs - state.lastAliveMs >= livenessLimits.silentMsMax;
-  return { lastAliveMs: state.lastAliveMs, refusedCount, isGone };
+  const silentCount = result === "silent" ? state.silentCount + 1 : state.silentCount;
+  const isSilent = silentCount >= livenessLimits.silentCountMax && nowMs - state.lastAliveMs >= livenessLimits.silentMsMax;
+  return { lastAliveMs: state.lastAliveMs, refusedCount, silentCount, isGone: refusedCount >= livenessLimits.refusedCountMax || isSilent };
 }
