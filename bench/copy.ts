@@ -79,10 +79,11 @@ export const benchmark: Benchmark = {
 };
 
 /** Rows are written by the server itself, from its sequence engine. */
-async function fill(source: DatabaseServer, { scale, say }: BenchContext): Promise<number> {
+async function fill(source: DatabaseServer, context: BenchContext): Promise<number> {
+  const { scale } = context;
   const narrow = Math.round(1_000_000 * scale);
   const wide = Math.round(200_000 * scale);
-  say(`writing ${tables * narrow + wide} rows`);
+  context.say(`writing ${tables * narrow + wide} rows`);
   await source.sql("CREATE DATABASE bench CHARACTER SET utf8mb4");
   const step = 100_000;
   for (let table = 1; table <= tables; table++) {
