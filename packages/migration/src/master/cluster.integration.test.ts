@@ -3,10 +3,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nodeWorld } from "@skein/base";
+import { openMetastore } from "@skein/metastore";
 import { type DatabaseServer, freePort, startMariadb } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { launchMaster } from "../config/process-config.ts";
+import { dmErrors } from "../errors.ts";
 import type { SyncStatus, Unit } from "../unit.ts";
+import { keys } from "../wire/keys.ts";
 import type { QueryStatusListMessage, SourcesAnswer } from "../wire/messages.ts";
 import { startWorker, type Worker } from "../worker/dm-worker.ts";
 import { workerReaders } from "../worker/readers.ts";
@@ -31,6 +34,9 @@ afterAll(async () => {
 
 /** What the units of a worker did, in order. */
 const journal: string[] = [];
+
+/** Thrown by the units that run next. */
+const failures: Error[] = [];
 
 function countingUnit(kind: "Load" | "Sync", context: UnitContext): Unit {
   const { worker } = context;
@@ -66,8 +72,17 @@ function countingUnit(kind: "Load" | "Sync", context: UnitContext): Unit {
     kind,
     run: async (signal) => {
       journal.push(`${worker} runs ${kind}`);
+      const failure = failures.shift();
+      if (failure !== undefined) throw failure;
       if (kind === "Load") return;
-      signal.addEventListener("abort", () => done.reject(signal.reason), { once: true });
+      signal.addEventListener(
+        "abort",
+        () => {
+          journal.push(`${worker} is killed in ${kind}`);
+          done.reject(signal.reason);
+        },
+        { once: true },
+      );
       await done.promise;
     },
     stop: async () => {
@@ -237,5 +252,58 @@ describe("one master, two workers", () => {
       sources: [{ result: true }],
     });
     expect(journal.slice(0, 2)).toEqual(["w1 runs Load", "w1 runs Sync"]);
+  }, 60_000);
+
+  test("T2: an error pauses and is tried again by itself, a hopeless one waits; W1: a deleted keepalive key kills the units", async () => {
+    const port = await freePort(world);
+    const launched = launchMaster(["-name", "m2", "-master-addr", `127.0.0.1:${port}`, "-data-dir", join(folder, "m2")], {
+      hostname: "h",
+      readFile: () => "",
+    });
+    if (launched.kind !== "run") throw new Error(JSON.stringify(launched));
+    const master = await startMaster(world, {
+      config: launched.config,
+      versionText: "v\n",
+      parts: { checkTask: async () => ({ passed: true, text: "pre-check is passed. " }), removeMeta: async () => {} },
+    });
+    cleanups.push(() => master.close());
+    const { service } = master;
+    await openWorkerProcess("x1", port);
+    await until("x1 free", async () => JSON.stringify(await service.ListMember({ worker: true })).includes('"stage":"free"'));
+    const yaml = `${sourceYaml()}checker: {check-interval: 100ms, backoff-min: 100ms}\n`;
+    expect(await service.OperateSource({ op: "StartSource", config: [yaml] })).toMatchObject({ result: true });
+    const subtask = async () =>
+      ((await service.QueryStatus({ name: "t1" })) as unknown as QueryStatusListMessage).sources[0]?.subTaskStatus[0] ?? null;
+
+    journal.length = 0;
+    failures.push(dmErrors.notSet(["lost connection"]));
+    await service.StartTask({ task: taskYaml() });
+    await until("it runs again", async () => journal.includes("x1 runs Sync"));
+    expect(journal.filter((line) => line === "x1 runs Load").length).toBe(2);
+
+    expect(await service.OperateTask({ op: "Pause", name: "t1" })).toMatchObject({ sources: [{ result: true, msg: "" }] });
+    failures.push(dmErrors.notSet(["write"], new Error("Error 1062 (23000): Duplicate entry")));
+    const resumed = (await service.OperateTask({ op: "Resume", name: "t1" })) as unknown as SourcesAnswer;
+    const paused = await until("it is paused by the error", async () => {
+      const status = await subtask();
+      return status?.stage === "Paused" && status;
+    });
+    expect(paused.result).toMatchObject({
+      isCanceled: false,
+      errors: [{ ErrCode: 50000, RawCause: "Error 1062 (23000): Duplicate entry" }],
+    });
+    expect(paused.detail?.blockers[0]?.what).toContain("Duplicate entry");
+    expect(resumed.result).toBe(true);
+    const stopped = await service.OperateTask({ op: "Pause", name: "t1" });
+    expect(stopped).toMatchObject({ sources: [{ result: true, msg: expect.stringContaining("[code=38032:") }] });
+    expect((await subtask())?.result?.isCanceled).toBe(true);
+    await service.OperateTask({ op: "Resume", name: "t1" });
+
+    journal.length = 0;
+    await using store = await openMetastore(world, { kind: "etcd", endpoints: [`127.0.0.1:${port}`] });
+    await store.delete({ key: keys.keepalive("x1") });
+    await until("its unit is killed", async () => journal.includes("x1 is killed in Sync"));
+    expect(journal).not.toContain("x1 stops Sync");
+    await until("it is back", async () => journal.includes("x1 runs Sync") && (await subtask())?.stage === "Running");
   }, 60_000);
 });
