@@ -138,11 +138,24 @@ export class DdlHandler {
         this.#checkOther(statement, event);
         continue;
       }
-      for (const single of splitStatement(withDefaultSchema(statement, event.schema))) {
+      const whole = withDefaultSchema(statement, event.schema);
+      this.#checkSwap(whole, event);
+      for (const single of splitStatement(whole)) {
         outcomes.push(await this.#single(single, event, sqlMode, isRepeat, signal));
       }
     }
     return merge(outcomes);
+  }
+
+  #checkSwap(statement: DdlStatement, event: QueryEvent): void {
+    if (statement.kind !== "renameTables" || this.#options.online === null) return;
+    const place = ({ schema, name }: { readonly schema?: string; readonly name: string }) => ({
+      schema: schema ?? event.schema,
+      table: name,
+    });
+    const renames = statementRenames(statement).map(({ from, to }) => ({ from: place(from), to: place(to) }));
+    if (renames.length > 1 && renames.some(({ from }) => this.#options.tables.isWanted(from.schema, from.table)))
+      this.#options.online.checkSwap(renames, event.sql.slice(0, 500));
   }
 
   /** Rows that were logged as text cannot be applied exactly. */

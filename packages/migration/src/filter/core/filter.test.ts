@@ -180,6 +180,15 @@ describe("online DDL", () => {
     const online = new OnlineDdl(tables, []);
     expect(() => online.handle({ ...swap, table: "t", toTable: "_t_gho" })).toThrow("[code=36044:");
     expect(() => online.handle({ ...swap, toTable: "_u_new" })).toThrow("[code=36045:");
+    const at = (table: string) => ({ schema: "s", table });
+    const pair = (trash: string, shadow: string) => [
+      { from: at("t"), to: at(trash) },
+      { from: at(shadow), to: at("t") },
+    ];
+    expect(() => online.checkSwap(pair("_t_del", "t_copy"), "…")).toThrow("[code=20049:");
+    expect(() => online.checkSwap(pair("t_before", "_t_gho"), "…")).toThrow("[code=20049:");
+    online.checkSwap(pair("_t_del", "_t_gho"), "…");
+    online.checkSwap(pair("t_before", "t_copy"), "…"); // by hand, without a tool
     expect(() => createOnlineTables(["^_(.+)_(new|gho)$"], [])).toThrow("[code=20048:");
   });
 });

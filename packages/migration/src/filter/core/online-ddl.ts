@@ -88,6 +88,11 @@ export type OnlineDdlAction =
       readonly realTable: string;
     };
 
+interface TableName {
+  readonly schema: string;
+  readonly table: string;
+}
+
 export class OnlineDdl {
   readonly #tables: OnlineTables;
   readonly #records = new Map<string, OnlineDdlRecord>();
@@ -140,6 +145,20 @@ export class OnlineDdl {
       }
       default:
         return event satisfies never;
+    }
+  }
+
+  /**
+   * One RENAME of several tables, as the tools swap: real → trash, shadow → real. When the rules know one side only, the other
+   * would be carried out as it stands, on a table that is still needed: 20049.
+   */
+  checkSwap(renames: readonly { readonly from: TableName; readonly to: TableName }[], sql: string): void {
+    for (const out of renames) {
+      const back = renames.find(({ to }) => to.schema === out.from.schema && to.table === out.from.table);
+      if (back === undefined) continue;
+      const isShadow = this.#tables.classify(back.from.table).kind === "shadow";
+      const isTrash = this.#tables.classify(out.to.table).kind === "trash";
+      if (isShadow !== isTrash) throw dmErrors.onlineDdlMixed([sql]);
     }
   }
 
