@@ -163,6 +163,31 @@ describe.each([
     }
   });
 
+  test("what foreign keys carry on inside the source's engine happens in the target, too", async () => {
+    const config = testSubtask(source, target, { name: "fk", sourceId: "src-8", serverId: 4849 });
+    let running = start(config);
+    try {
+      await synced(running, config);
+      await source.sql(`CREATE DATABASE fk; CREATE TABLE fk.p (id INT PRIMARY KEY, v INT);
+        CREATE TABLE fk.c (id INT PRIMARY KEY, p INT, v INT, FOREIGN KEY (p) REFERENCES fk.p (id) ON DELETE CASCADE ON UPDATE CASCADE);
+        CREATE TABLE fk.n (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES fk.p (id) ON DELETE SET NULL ON UPDATE SET NULL);
+        CREATE TABLE fk.r (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES fk.c (id))`);
+      for (let round = 0; round < 3; round++) {
+        const at = round * 100;
+        await source.sql(`START TRANSACTION; INSERT INTO fk.p VALUES (${at + 1}, 1), (${at + 2}, 2), (${at + 3}, 3);
+          INSERT INTO fk.c VALUES (${at + 1}, ${at + 1}, 0), (${at + 2}, ${at + 1}, 0), (${at + 3}, ${at + 2}, 0), (${at + 4}, ${at + 3}, 0);
+          INSERT INTO fk.n VALUES (${at + 1}, ${at + 1}), (${at + 2}, ${at + 2}); INSERT INTO fk.r VALUES (${at + 1}, ${at + 4}); COMMIT;
+          DELETE FROM fk.p WHERE id = ${at + 1}; UPDATE fk.p SET id = ${at + 50} WHERE id = ${at + 2}; UPDATE fk.c SET v = 9 WHERE id = ${at + 3}; UPDATE fk.p SET v = 8`);
+        await running.kill();
+        running = start(config);
+      }
+      await synced(running, config);
+      expect(await expectEqual(source, target, "fk")).toBe(6 + 6 + 6 + 3);
+    } finally {
+      await running.kill();
+    }
+  });
+
   test("a random workload with kills and a large transaction ends equal, whoever goes on", async () => {
     const seed = 1000 + Math.floor(world.random.float() * 1_000_000);
     const config = testSubtask(source, target, { name: "storm", sourceId: "src-2", serverId: 4343 });

@@ -90,6 +90,9 @@ export class Tables {
   /** Structures that were read and are not in the checkpoint yet. */
   readonly #unsaved = new Map<string, TableDefinition>();
 
+  /** Tables of the target that a foreign key may change, or change others through; null: not asked since the last DDL. */
+  #cascades: ReadonlySet<string> | null = null;
+
   constructor(options: TablesOptions) {
     this.#options = options;
   }
@@ -146,6 +149,7 @@ export class Tables {
   forget(): void {
     this.#states.clear();
     this.#targets.clear();
+    this.#cascades = null;
   }
 
   async targetDefinition(schema: string, table: string, signal: AbortSignal): Promise<TableDefinition | null> {
@@ -184,7 +188,7 @@ export class Tables {
       table,
       map,
       rows: {
-        plan: planTable(definition, target, route.extracted),
+        plan: planTable(definition, target, route.extracted, (await this.#cascading(signal)).has(keyOf(route.schema, route.table))),
         decoder: createRowDecoder(map, definition),
         filter: expressionFilter.isEmpty ? null : expressionFilter.forTable(definition),
         ignoresInsert: ignores("insert"),
@@ -194,6 +198,35 @@ export class Tables {
       copiedUntil: copied?.low ?? null,
       safeUntil: copied === null || comparePositions(copied.high, copied.low) <= 0 ? null : copied.high,
     };
+  }
+
+  async #cascading(signal: AbortSignal): Promise<ReadonlySet<string>> {
+    if (this.#cascades !== null) return this.#cascades;
+    if (await this.#logsCascades(signal)) {
+      this.#cascades = new Set();
+      return this.#cascades;
+    }
+    const { rows } = await this.#options.target.query(
+      "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS " +
+        "WHERE DELETE_RULE IN (_utf8mb4'CASCADE', _utf8mb4'SET NULL', _utf8mb4'SET DEFAULT') OR UPDATE_RULE IN (_utf8mb4'CASCADE', _utf8mb4'SET NULL', _utf8mb4'SET DEFAULT')",
+      signal,
+    );
+    const found = new Set<string>();
+    for (const [schema, table, referencedSchema, referenced] of rows) {
+      found.add(keyOf(textOf(schema ?? ""), textOf(table ?? "")));
+      found.add(keyOf(textOf(referencedSchema ?? ""), textOf(referenced ?? "")));
+    }
+    this.#cascades = found;
+    return found;
+  }
+
+  /** From 9.6 on MySQL itself carries changes along foreign keys, and logs them as rows, unless it is told to leave it to the engine. */
+  async #logsCascades(signal: AbortSignal): Promise<boolean> {
+    const source = await this.#options.source();
+    const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(source.serverVersion) ?? [];
+    if (source.flavor !== "mysql" || Number(major) * 100 + Number(minor) < 906) return false;
+    const { rows } = await source.query("SHOW GLOBAL VARIABLES LIKE 'innodb_native_foreign_keys'", signal);
+    return rows[0]?.[1] !== "ON";
   }
 
   async #definitionFor(map: TableMap, signal: AbortSignal): Promise<TableDefinition | null> {

@@ -364,7 +364,8 @@ class FencedTarget implements Target {
         this.#idle.push(connection);
         return result;
       } catch (error) {
-        if (connection !== undefined) await this.#rollBack(connection);
+        // The server rolls back what a lost connection leaves, and session settings of the statements go with it.
+        if (connection !== undefined) this.#drop(connection);
         if (error instanceof UnknownOutcome) {
           const { wasApplied } = options;
           if (wasApplied !== undefined) {
@@ -414,16 +415,6 @@ class FencedTarget implements Target {
     const current = Number(rows[0]?.[0] ?? 0);
     if (this.#epoch === 0 || current !== this.#epoch) {
       throw dmErrors.fenced([this.sourceId, this.#epoch, String(current), textOf(rows[0]?.[1] ?? "")]);
-    }
-  }
-
-  async #rollBack(connection: Connection): Promise<void> {
-    if (!connection.isOpen) return this.#drop(connection);
-    try {
-      await connection.execute("ROLLBACK");
-      this.#idle.push(connection);
-    } catch {
-      this.#drop(connection); // the server rolls back what a lost connection leaves
     }
   }
 

@@ -157,7 +157,7 @@ function laneStatements({ items, serial }: LaneWork, limits: BatchLimits, isRepe
       if (changed !== "") puts.add("update", after.plan, after.row, changed);
     }
   }
-  return [...removals.statements(), ...puts.statements(), ...serial.map((change) => serialStatement(change, isRepeat))];
+  return [...removals.statements(), ...puts.statements(), ...serialStatements(serial, isRepeat)];
 }
 
 /** Numbers of the columns with other values, joined; empty when all are the same. */
@@ -286,18 +286,41 @@ function keyText(plan: TablePlan, row: Row): ByteString {
     .join(" AND ")})`;
 }
 
-/** A table without a key: every column is compared, and one row at most is touched. */
-function serialStatement({ plan, before, after, isSafe }: SerialChange, isRepeat: boolean): ByteString {
-  if (before === null) {
-    const verb = isSafe || isRepeat ? "REPLACE" : "INSERT";
-    return `${verb} INTO ${plan.target} ${plan.columnList} VALUES ${valuesText(plan, after as Row)}`;
+/** Changes that keep their order. Foreign keys are checked only where the source's engine may have carried a change further. */
+function serialStatements(changes: readonly SerialChange[], isRepeat: boolean): ByteString[] {
+  const statements: ByteString[] = [];
+  let isChecked = false;
+  const add = (statement: ByteString, checked: boolean) => {
+    if (checked !== isChecked) statements.push(`SET foreign_key_checks = ${checked ? 1 : 0}`);
+    isChecked = checked;
+    statements.push(statement);
+  };
+  for (const change of changes) {
+    const { plan, before, after } = change;
+    const isSafe = change.isSafe || isRepeat;
+    if (before === null) add(putStatement(plan, after as Row, isSafe), false);
+    else if (after === null) add(`DELETE FROM ${plan.target} WHERE ${whereText(plan, before)} LIMIT 1`, plan.cascades);
+    else {
+      const assignments = plan.columns
+        .filter(({ sourceIndex }) => sourceIndex >= 0)
+        .map((column) => `${column.sqlName}=${column.literal(after[column.sourceIndex] ?? null)}`);
+      add(`UPDATE ${plan.target} SET ${assignments.join(",")} WHERE ${whereText(plan, before)} LIMIT 1`, plan.cascades);
+      // The row may have gone on to a later state; its image has to be there for what follows.
+      if (isSafe && plan.key !== null) add(putStatement(plan, after, true), false);
+    }
   }
-  const where = plan.columns
-    .map((column) => column.sqlName + column.matches(column.sourceIndex < 0 ? null : (before[column.sourceIndex] ?? null)))
+  if (isChecked) statements.push("SET foreign_key_checks = 0");
+  return statements;
+}
+
+function putStatement(plan: TablePlan, row: Row, isSafe: boolean): ByteString {
+  return `${isSafe ? "REPLACE" : "INSERT"} INTO ${plan.target} ${plan.columnList} VALUES ${valuesText(plan, row)}`;
+}
+
+/** The key, or every column of a table that has none. */
+function whereText(plan: TablePlan, row: Row): ByteString {
+  const columns = plan.key === null ? plan.columns : plan.key.map((part) => plan.columns[part] as PlanColumn);
+  return columns
+    .map((column) => column.sqlName + column.matches(column.sourceIndex < 0 ? null : (row[column.sourceIndex] ?? null)))
     .join(" AND ");
-  if (after === null) return `DELETE FROM ${plan.target} WHERE ${where} LIMIT 1`;
-  const assignments = plan.columns
-    .filter(({ sourceIndex }) => sourceIndex >= 0)
-    .map((column) => `${column.sqlName}=${column.literal(after[column.sourceIndex] ?? null)}`);
-  return `UPDATE ${plan.target} SET ${assignments.join(",")} WHERE ${where} LIMIT 1`;
 }

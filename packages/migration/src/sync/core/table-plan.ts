@@ -50,8 +50,13 @@ export interface TablePlan {
   readonly columnList: ByteString;
   /** Numbers into `columns` of the key that finds a row; null: the table has none, and all columns are compared. */
   readonly key: readonly number[] | null;
-  /** A row's identity: equal for two images of a row only when they are the same row. Undefined for a table without a key. */
+  /** A row's identity: equal for two images of a row only when they are the same row. Null for tables whose changes keep their order. */
   readonly identity: ((row: Row) => string | number) | null;
+  /**
+   * A foreign key of the target carries changes between this table and others (CASCADE, SET NULL): what the source's engine did
+   * on its own is in no log, so the target's engine has to do it again, in the same order.
+   */
+  readonly cascades: boolean;
   /** Every other unique key of the target, and the identifying one when its collation takes different bytes for the same. */
   readonly uniques: readonly UniqueKey[];
 }
@@ -67,7 +72,12 @@ const floatTypes: ReadonlySet<string> = new Set(["float", "double"]);
 const nameTypes: ReadonlySet<string> = new Set(["enum", "set"]);
 
 /** `sourceNames` are the columns of the source's rows in order. Columns that the target computes itself are left out. */
-export function planTable(source: TableDefinition, target: TableDefinition, extracted: readonly ExtractedValue[] = []): TablePlan {
+export function planTable(
+  source: TableDefinition,
+  target: TableDefinition,
+  extracted: readonly ExtractedValue[] = [],
+  cascades = false,
+): TablePlan {
   const byName = new Map(target.columns.map((column) => [column.name.toLowerCase(), column]));
   const columns: PlanColumn[] = [];
   const targetOf: (ColumnDefinition | undefined)[] = [];
@@ -111,7 +121,8 @@ export function planTable(source: TableDefinition, target: TableDefinition, extr
     columns,
     columnList: `(${columns.map(({ sqlName }) => sqlName).join(",")})`,
     key: keyColumns,
-    identity: keyColumns === null ? null : identityOf(keyColumns.map((part) => columns[part] as PlanColumn)),
+    cascades,
+    identity: keyColumns === null || cascades ? null : identityOf(keyColumns.map((part) => columns[part] as PlanColumn)),
     uniques: uniques.flatMap((unique) => {
       const folds = unique.parts.map((part, at) => {
         if (part === undefined) return null; // an expression, or a computed column
