@@ -296,6 +296,36 @@ describe("one target", () => {
     }
   });
 
+  test("a start time: events before it are left out, one after the last event is refused with 20057", async () => {
+    const config = testSubtask(source, target, { name: "time", sourceId: "src-6", serverId: 4250 });
+    const filtered = { ...config, blockAllowList: { ...config.blockAllowList, doDbs: ["st"] } };
+    await target.sql("CREATE DATABASE st; CREATE TABLE st.t (a INT PRIMARY KEY)");
+    await source.sql("SET sql_log_bin = 0; CREATE DATABASE st; CREATE TABLE st.t (a INT PRIMARY KEY)");
+    const [clock] = await source.sql("SELECT UNIX_TIMESTAMP() AS s");
+    const now = Number(clock?.["s"]);
+    const at = (seconds: number) => new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
+    await source.sql(`FLUSH LOGS; SET TIMESTAMP = ${now + 1000}; INSERT INTO st.t VALUES (1); FLUSH LOGS; SET TIMESTAMP = ${now + 2000};
+      INSERT INTO st.t VALUES (2); SET TIMESTAMP = ${now + 3000}; INSERT INTO st.t VALUES (3); INSERT INTO st.t VALUES (4)`);
+    const run = (startTime: string) => {
+      const killer = new AbortController();
+      const unit = createSyncUnit({
+        world,
+        config: filtered,
+        start: { ...plainStart, startTime },
+        worker: "w",
+        signal: killer.signal,
+        copy: null,
+      });
+      return { unit, ended: unit.run(killer.signal), killer };
+    };
+    await expect(run(at(now + 4000)).ended).rejects.toMatchObject({ code: 20057 });
+    const { unit, ended } = run(at(now + 2500));
+    while ((await target.sql("SELECT a FROM st.t WHERE a = 4")).length === 0) await Promise.race([world.clock.sleep(20), ended]);
+    await unit.stop(5000);
+    await ended;
+    expect(await contents(target, "st.t")).toEqual(['{"a":"3"}', '{"a":"4"}']);
+  });
+
   test("routes, filters and extracted columns", async () => {
     const config = testSubtask(source, target, {
       name: "routes",
