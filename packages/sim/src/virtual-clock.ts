@@ -73,6 +73,7 @@ export class VirtualClock {
           signal?.addEventListener("abort", onAbort, { once: true });
         }),
       timer: (ms, run) => this.schedule(ms, guarded(run)),
+      afterTurn: (run) => void this.schedule(0, guarded(run)),
     };
   }
 }

@@ -44,6 +44,7 @@ export const nodeClock: Clock = {
     if (timerOptions?.keepAlive !== true) timer.unref();
     return { cancel: () => clearTimeout(timer) };
   },
+  afterTurn: (run) => void setImmediate(run),
 };
 
 /** Chance of the operating system; the pool spares a system call per draw. */

@@ -28,6 +28,8 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Calls once after `ms`, unless cancelled. A pending timer keeps the process alive only when `keepAlive` is true. */
   timer(ms: number, run: () => void, options?: { readonly keepAlive?: boolean }): Timer;
+  /** Calls once, after the input that has arrived by now was handled: for work that many requests of one moment can share. */
+  afterTurn(run: () => void): void;
 }
 
 export interface Timer {

@@ -339,7 +339,7 @@ class EmbeddedMetastore implements Metastore {
     return new Promise((resolve, reject) => {
       this.#check();
       this.#jobs.push({ run, resolve, reject });
-      if (this.#jobs.length === 1) queueMicrotask(() => this.#flush());
+      if (this.#jobs.length === 1) this.#world.clock.afterTurn(() => this.#flush());
     });
   }
 
