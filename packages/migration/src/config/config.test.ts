@@ -46,6 +46,7 @@ describe("source.yaml", () => {
     ["source-id: a\nfrom: {host: a, port: many}", 20003, 'from.port: "many"'],
     ["source-id: a\nfrom: {host: a}\nchecker: {backoff-max: 1s, backoff-min: 2s}", 20043, "1s"],
     ["source-id: a\nfrom: {host: a}\nrelay-binlog-name: x", 40007, "x"],
+    ["source-id: a\nfrom: {host: a}\nfilters: [{sql-pattern: ['(a+)+$']}]", 20003, "filters[0]: a repetition"],
     ["source-id: [", 20003, "decode source config failed"],
     ["source-id: a\nfrom: {host: a}\nflavor: oracle", 20003, "oracle"],
   ])("%s is refused with %i", (yaml, code, part) => {
@@ -117,6 +118,13 @@ describe("task.yaml", () => {
       20039,
     ],
     ["expression table", edit("syncer-thread: 5", "expression-filters: [e]") + "expression-filter: {e: {schema: s}}\n", 20042],
+    [
+      "expression grammar",
+      `${edit("syncer-thread: 5", "expression-filters: [e]")}expression-filter: {e: {schema: s, table: t, insert-value-expr: "a >"}}\n`,
+      20041,
+    ],
+    ["extra-args", edit("mydumper-thread: 8", "mydumper: {extra-args: '--consistency sometimes'}"), 20003],
+    ["object store", edit("loader-thread: 3", "loader: {dir: 's3://bucket/x'}"), 38101],
     ["a pattern that may take for ever", edit('do-dbs: ["shop*"]', 'do-dbs: ["~(a+)+$"]'), 20003],
     ["validation", edit("syncer-thread: 5", "validator-config-name: v") + "validators: {v: {mode: full}}\n", 38101],
     [

@@ -12,7 +12,8 @@ import {
 } from "@skein/base";
 import { stringify } from "yaml";
 import { dmErrors } from "../errors.ts";
-import { unknownEvents } from "../filter/core/event-filter.ts";
+import { createEventFilter, unknownEvents } from "../filter/core/event-filter.ts";
+import { PatternError } from "../filter/core/name-pattern.ts";
 import { securityOf, tlsOf, type FileReader } from "./security.ts";
 import { checkerShape, type DatabaseShape, type FilterShape, sourceShape, withoutNulls } from "./shapes.ts";
 import type { SourceConfig, SourceEndpoint } from "./source-config.ts";
@@ -154,13 +155,20 @@ export function eventFilterOf(shape: FilterShape, where: string): EventFilterRul
   if (action === undefined) throw dmErrors.configYaml([`${where}: action: ${JSON.stringify(shape.action)} is none of Do, Ignore, Error`]);
   const unknown = unknownEvents(shape.events);
   if (unknown.length > 0) throw dmErrors.configYaml([`${where}: events: ${JSON.stringify(unknown[0])} is no event`]);
-  return {
+  const rule: EventFilterRule = {
     schemaPattern: shape["schema-pattern"],
     tablePattern: shape["table-pattern"],
     events: shape.events,
     sqlPatterns: shape["sql-pattern"],
     action,
   };
+  try {
+    createEventFilter([rule], { caseSensitive: false });
+  } catch (error) {
+    if (error instanceof PatternError) throw dmErrors.configYaml([`${where}: ${error.message}`]);
+    throw error;
+  }
+  return rule;
 }
 
 export function eventFilterToShape(rule: EventFilterRule): FilterShape {

@@ -4,7 +4,9 @@
  */
 import { checkShape, formatDuration, parseDuration } from "@skein/base";
 import { stringify } from "yaml";
+import { parseExtraArguments } from "../copy/core/extra-args.ts";
 import { dmErrors } from "../errors.ts";
+import { compileExpression, ExpressionError } from "../expression/core/compile.ts";
 import { PatternError } from "../filter/core/name-pattern.ts";
 import { createOnlineTables, defaultShadowRules, defaultTrashRules } from "../filter/core/online-ddl.ts";
 import { createRouter } from "../filter/core/router.ts";
@@ -150,7 +152,13 @@ function checkInstances(shape: TaskShape, mode: TaskMode): void {
     named(one(instance["syncer-config-name"]), shape.syncers, used.syncers, (name) => dmErrors.syncerMissing([index, name]));
     named(one(instance["validator-config-name"]), shape.validators, used.validators, (name) => dmErrors.validatorMissing([index, name]));
     // Read once here, so that a bad block is refused when the task is checked and not when it runs.
-    dumperOf(dumperBlock(shape, instance));
+    const { extraArgs } = dumperOf(dumperBlock(shape, instance));
+    try {
+      parseExtraArguments(extraArgs);
+    } catch (error) {
+      if (error instanceof RangeError) throw dmErrors.configYaml([`mysql-instances[${index}]: extra-args: ${error.message}`]);
+      throw error;
+    }
     loaderOf(loaderBlock(shape, instance), shape.name, mode);
     syncerOf(syncerBlock(shape, instance), shape);
     validatorOf(validatorBlock(shape, instance));
@@ -398,6 +406,14 @@ export function expressionOf(name: string, rule: TaskShape["expression-filter"][
   ] as const;
   const set = kinds.filter(([, isSet]) => isSet).map(([field]) => field);
   if (set.length > 1) throw dmErrors.expressionKinds([name, set]);
+  for (const text of [rule["insert-value-expr"], rule["update-old-value-expr"], rule["update-new-value-expr"], rule["delete-value-expr"]]) {
+    try {
+      if (text !== "") compileExpression(text, null, (utc) => utc);
+    } catch (error) {
+      if (error instanceof ExpressionError) throw dmErrors.expressionGrammar([name, text, error.message]);
+      throw error;
+    }
+  }
   return {
     name,
     schema: rule.schema,
