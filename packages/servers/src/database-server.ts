@@ -67,6 +67,8 @@ async function startDatabase(world: World, family: ServerFamily, options: Databa
     options.password ??
     (isNew ? Buffer.from(world.random.bytes(9)).toString("hex") : Buffer.from(await world.disk.readFile(credentialsFile)).toString("utf8"));
   const firstFile = `${dataFolder}.first.sql`;
+  const temporaryFolder = `${dataFolder}.tmp`;
+  await world.disk.makeFolder(temporaryFolder);
   const cleanUp = async () => {
     if (isPrivate) await world.disk.remove(join(dataFolder, ".."), { recursive: true });
   };
@@ -85,6 +87,8 @@ async function startDatabase(world: World, family: ServerFamily, options: Databa
     ...asRoot(),
     ...(program.tree === "/" ? [] : [`--basedir=${join(program.tree, "usr")}`]),
     `--datadir=${dataFolder}`,
+    // Its own: a MariaDB that starts deletes the temporary tables of all servers that share the folder, and they crash.
+    `--tmpdir=${temporaryFolder}`,
     ...serverArguments({
       family,
       serverId: options.serverId ?? 1 + (world.random.u32() % 0x7fffffff),
