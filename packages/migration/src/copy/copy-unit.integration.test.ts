@@ -146,6 +146,25 @@ describe.each([
     expect(state?.table("d", "other")).toBeNull();
   });
 
+  test("secondary indexes come at the end, also when the first worker was cut off before", async () => {
+    await clean(source, target);
+    await source.sql(`CREATE DATABASE d CHARACTER SET utf8mb4; CREATE TABLE d.i (id INT PRIMARY KEY, k INT, v VARCHAR(20), UNIQUE KEY u (v), KEY k (k), KEY kv (k, v(5)));
+      INSERT INTO d.i VALUES (1,1,'a'),(2,1,'b'); CREATE TABLE d.counted (id INT AUTO_INCREMENT, k INT PRIMARY KEY, KEY (id), KEY k2 (k, id)); INSERT INTO d.counted VALUES (1,1)`);
+    const config = subtask(source, target);
+    await copy(config);
+    const indexes =
+      "SELECT TABLE_NAME t, INDEX_NAME i, COLUMN_NAME c FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = 'd' ORDER BY 1, 2, 3";
+    const complete = await source.sql(indexes);
+    expect(await target.sql(indexes)).toEqual(complete);
+    // As a worker leaves it that ends between the last chunk and the indexes.
+    await target.sql(
+      "ALTER TABLE d.i DROP KEY k; UPDATE dm_meta.t_copy_table SET state = 'copying', high_file = NULL WHERE cp_table = 'i'",
+    );
+    await copy(config);
+    expect(await target.sql(indexes)).toEqual(complete);
+    expect(await rowsOf(target, "d.i")).toHaveLength(2);
+  });
+
   test("begins a table again when its structure changes under the copy", async () => {
     await clean(source, target);
     await source.sql(

@@ -46,7 +46,7 @@ import {
   schemaCollation,
   sourceTable,
 } from "./source.ts";
-import { createSchema, prepareTargetTable, type TargetTablePlace, targetName } from "./structures.ts";
+import { createSchema, finishIndexes, prepareTargetTable, type TargetTablePlace, targetName } from "./structures.ts";
 
 export interface CopyUnitOptions {
   /** Name of the worker: shown in the fence. */
@@ -375,7 +375,9 @@ class CopyUnit implements Unit {
       if (isSame && key !== null) {
         const done = await store.chunks(schema, name, signal);
         const place = await prepareTargetTable(target, before.definition, table.route, signal);
-        this.#activate(table, before, key, place, remainingStretches(done));
+        const left = remainingStretches(done);
+        const active = this.#activate(table, before, key, place, left);
+        if (left.length === 0) await this.#finish(table, active, link, signal); // cut off between its last chunk and the end
         return;
       }
       await this.#clear(table, signal);
@@ -423,7 +425,7 @@ class CopyUnit implements Unit {
     key: ChunkKey,
     place: TargetTablePlace,
     stretches: Stretch[],
-  ): void {
+  ): ActiveTable {
     const mean = table.rowsEstimate > 0 ? table.bytesEstimate / table.rowsEstimate : 100;
     table.active = {
       key,
@@ -442,6 +444,7 @@ class CopyUnit implements Unit {
       useLoad: this.#canLoad && place.columns.isPlain && table.route.extracted.every(({ value }) => isFieldText(value)),
     };
     table.state = "copying";
+    return table.active;
   }
 
   async #makePlace(
@@ -453,7 +456,13 @@ class CopyUnit implements Unit {
     const { target } = this.#opened();
     const defaults = await sourceWork(() => schemaCollation(connection, table.schema, signal), signal);
     await createSchema(target, table.route.schema, defaults, signal);
-    return await prepareTargetTable(target, definition, table.route, signal);
+    // Whoever shares the target table would wait for the index, and may be finished when it comes.
+    return await prepareTargetTable(target, definition, table.route, signal, { lateIndexes: this.#sharing(table).length === 0 });
+  }
+
+  /** Other source tables with the same target table. */
+  #sharing(table: TableWork): TableWork[] {
+    return this.#tables.filter((one) => one !== table && one.route.schema === table.route.schema && one.route.table === table.route.table);
   }
 
   /** Cuts the next chunk off; null when nothing is left. One worker at a time for a table. */
@@ -624,6 +633,7 @@ class CopyUnit implements Unit {
       table.state = "waiting";
       return;
     }
+    if (table.row.isTargetOurs && table.row.definition !== null) await finishIndexes(target, table.row.definition, table.route, signal);
     table.row = { ...table.row, state: "finished", high };
     const statement = store.saveTable(table.row);
     await target.transaction([statement], { repeat: () => [statement] });
@@ -634,9 +644,7 @@ class CopyUnit implements Unit {
   async #clear(table: TableWork, signal: AbortSignal): Promise<void> {
     const { target, store } = this.#opened();
     const name = targetName(table.route);
-    const others = this.#tables.filter(
-      (one) => one !== table && one.route.schema === table.route.schema && one.route.table === table.route.table,
-    );
+    const others = this.#sharing(table);
     if (others.length > 0 && table.rows > 0) {
       throw dmErrors.loadRun(
         [],
@@ -757,6 +765,7 @@ class CopyUnit implements Unit {
       throw error;
     }
     const high = snapshot.isExact ? low : await sourceWork(() => endOfLog(connection, signal), signal);
+    if (table.row.isTargetOurs && table.row.definition !== null) await finishIndexes(target, table.row.definition, table.route, signal);
     table.row = { ...table.row, state: "finished", high };
     const statement = store.saveTable(table.row);
     await target.transaction([statement], { repeat: () => [statement] });

@@ -13,6 +13,7 @@ import type { Route } from "../filter/core/router.ts";
 import { bytesOf, textLiteral, textOf } from "../target/core/meta-tables.ts";
 import type { Target } from "../target/target.ts";
 import { type CopyColumns, copyColumns } from "./core/columns.ts";
+import { addIndexes, lateIndexes, withoutIndexes } from "./core/late-indexes.ts";
 
 export interface TargetTablePlace {
   /** Quoted, with its schema. */
@@ -51,12 +52,14 @@ export async function prepareTargetTable(
   source: TableDefinition,
   route: Route,
   signal: AbortSignal,
+  options: { readonly lateIndexes?: boolean } = {},
 ): Promise<TargetTablePlace> {
   const name = targetName(route);
   let definition = await readTargetTable(target, route, signal);
   const isNew = definition === null;
   if (definition === null) {
-    const { sql } = targetCreateTable(withExtracted({ ...source, schema: route.schema, name: route.table }, route), {
+    const early = options.lateIndexes === true ? withoutIndexes(source, lateIndexes(source)) : source;
+    const { sql } = targetCreateTable(withExtracted({ ...early, schema: route.schema, name: route.table }, route), {
       dialect: dialectOf(target),
     });
     await target.ddl(bytesOf(sql), { signal });
@@ -77,6 +80,15 @@ export async function prepareTargetTable(
     );
   }
   return { name, isNew, definition, columns };
+}
+
+/** The indexes that were left out when the table was made. */
+export async function finishIndexes(target: Target, source: TableDefinition, route: Route, signal: AbortSignal): Promise<void> {
+  if (lateIndexes(source).length === 0) return;
+  const definition = await readTargetTable(target, route, signal);
+  if (definition === null) return;
+  const sql = addIndexes({ schema: route.schema, name: route.table }, source, definition, dialectOf(target));
+  if (sql !== null) await target.ddl(bytesOf(sql), { signal });
 }
 
 /** Columns that a route adds, when they are not there already. */
