@@ -129,6 +129,8 @@ class MasterProcess implements Master {
         : parseSecretKey(new TextDecoder().decode(await this.#world.disk.readFile(config.secretKeyPath, { limitBytes: 4096 })));
     const store = await openStore(this.#world, config, tls);
     this.#parts = store;
+    // The file is this process's alone, so whoever campaigned in it before is dead: its lease need not be waited for.
+    if (store.cluster === null) await store.store.delete({ prefix: prefixes.leader });
     const workers = createWorkerClients(this.#world, {
       timeoutMs: config.rpcTimeoutMs,
       callsMax: config.rpcRateBurst,

@@ -102,6 +102,7 @@ export interface ServiceContext {
 }
 
 const waitTriesMax = 12;
+const pollDeadlineMs = 3000;
 const noSignal = new AbortController().signal;
 
 /** The methods as the leader carries them out; `forwarding` puts followers before it. */
@@ -127,15 +128,28 @@ export function createMasterService(context: ServiceContext): MasterService {
   });
 
   // ── workers ──
-  const ask = async (state: SchedulerState, source: string, method: string, request: Message, signal?: AbortSignal) => {
+  const ask = async (
+    state: SchedulerState,
+    source: string,
+    method: string,
+    request: Message,
+    signal?: AbortSignal,
+    deadlineMs?: number,
+  ) => {
     const worker = workerOf(state, source);
     const facts = worker === null ? undefined : state.workers.get(worker);
     if (worker === null || facts === undefined) throw dmErrors.workerClientMissing([source]);
-    return workers.call(facts.addr, method, request, signal);
+    return workers.call(facts.addr, method, request, signal, deadlineMs);
   };
-  const queryOne = async (state: SchedulerState, source: string, task: string, signal?: AbortSignal): Promise<QueryStatusMessage> => {
+  const queryOne = async (
+    state: SchedulerState,
+    source: string,
+    task: string,
+    signal?: AbortSignal,
+    deadlineMs?: number,
+  ): Promise<QueryStatusMessage> => {
     try {
-      return (await ask(state, source, "QueryStatus", { name: task }, signal)) as unknown as QueryStatusMessage;
+      return (await ask(state, source, "QueryStatus", { name: task }, signal, deadlineMs)) as unknown as QueryStatusMessage;
     } catch (error) {
       signal?.throwIfAborted();
       return {
@@ -175,7 +189,8 @@ export function createMasterService(context: ServiceContext): MasterService {
       worker: workerOf(leader.state, source) ?? worker,
     });
     const verdict = await poll(async (tryCount) => {
-      const status = await queryOne(leader.state, source, task, signal);
+      // Short: when the worker hangs, its source may be elsewhere at the next try.
+      const status = await queryOne(leader.state, source, task, signal, pollDeadlineMs);
       if (!status.result) return null;
       const subtask = status.subTaskStatus.find((each) => each.name === task);
       const stage = subtask?.stage ?? "InvalidStage";

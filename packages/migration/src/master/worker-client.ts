@@ -6,7 +6,7 @@ import { workerWire } from "../wire/wire.ts";
 
 export interface WorkerClients extends Disposable {
   /** Throws 38008 when the worker does not answer, 38018 when too many calls wait for it. */
-  call(addr: string, method: string, request: Message, signal?: AbortSignal): Promise<Message>;
+  call(addr: string, method: string, request: Message, signal?: AbortSignal, deadlineMs?: number): Promise<Message>;
 }
 
 export function createWorkerClients(
@@ -15,7 +15,7 @@ export function createWorkerClients(
 ): WorkerClients {
   const clients = new Map<string, { readonly client: RpcClient; calls: number }>();
   return {
-    call: async (addr, method, request, signal) => {
+    call: async (addr, method, request, signal, deadlineMs) => {
       let entry = clients.get(addr);
       if (entry === undefined) {
         entry = { client: createRpcClient(world, addr, options.tls === undefined ? {} : { tls: options.tls }), calls: 0 };
@@ -25,7 +25,7 @@ export function createWorkerClients(
       entry.calls++;
       try {
         return await entry.client.call(workerWire, method, request, {
-          deadlineMs: options.timeoutMs,
+          deadlineMs: Math.min(options.timeoutMs, deadlineMs ?? options.timeoutMs),
           ...(signal === undefined ? {} : { signal }),
         });
       } catch (error) {
