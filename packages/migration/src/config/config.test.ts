@@ -137,6 +137,37 @@ describe("task.yaml", () => {
     expect(message(() => parseTask(yaml))).toContain(`[code=${code}:`);
   });
 
+  const inTask = (field: string) => `Workaround: Please check the \`${field}\` config in task configuration file`;
+  test.each([
+    [edit("name: t1", ""), `must specify a unique task name, ${inTask("name")}.`],
+    [
+      edit("task-mode: all", "task-mode: x"),
+      `please specify right task-mode, support \`full\`, \`incremental\`, \`all\`, \`dump\`, \`load\`, \`load&sync\`, ${inTask("task-mode")}.`,
+    ],
+    [base.replace(/mysql-instances:\n.*\n/, ""), `must specify at least one mysql-instances, ${inTask("mysql-instances")}.`],
+    [
+      edit("mysql-instances:\n", "mysql-instances:\n  - {source-id: src-1}\n"),
+      `mysql-instance (0) and (1) have same source-id (src-1), ${inTask("mysql-instances")}.`,
+    ],
+    [edit("[r1]", "[r9]"), `mysql-instance(0)'s route-rules r9 not exist in routes, ${inTask("route-rules")}.`],
+    [edit("list: b1", "list: b9"), `mysql-instance(0)'s list b9 not exist in block allow list, ${inTask("block-allow-list")}.`],
+    [
+      `${base}shard-mode: foo\n`,
+      `shard mode foo not supported, ${inTask("shard-mode")}, which can be set to \`pessimistic\`/\`optimistic\`.`,
+    ],
+    [
+      edit(", route-rules: [r1]", ""),
+      "The configurations as following [r1] are set in global configuration but instances don't use them, Workaround: Please check the configuration files.",
+    ],
+    [`${base}timezone: SYSTEM\n`, `'SYSTEM' or 'Local' time_zone is not supported, ${inTask("timezone")}.`],
+    [
+      edit("task-mode: all", "task-mode: incremental").replace("syncer-thread: 5", "meta: {binlog-pos: 4}"),
+      `mysql-instance: 0th: source src-1: must specify \`binlog-name\` without GTID enabled for the source or specify \`binlog-gtid\` with GTID enabled for the source, ${inTask("meta")}.`,
+    ],
+  ])("messages have the form that scripts know: %#", (yaml, text) => {
+    expect(message(() => parseTask(yaml)).replace(/^\[code=[^\]]*\], Message: /, "")).toBe(text);
+  });
+
   test("a source that is not known is 20031", () => {
     expect(message(() => makeSubtasks(parseTask(base), new Map()))).toContain("[code=20031:");
   });
