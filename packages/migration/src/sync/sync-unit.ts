@@ -536,7 +536,11 @@ class Syncer implements SyncUnit {
   async #handleRows(event: RowsEvent, signal: AbortSignal): Promise<void> {
     const tables = this.#tables as Tables;
     const guard = this.#guard as PositionGuard;
-    const state = tables.cached(event.table) ?? (await tables.resolve(event.table, signal));
+    // Before its low watermark a table may have had another structure than the one that is known: such rows are not even looked at.
+    const state =
+      tables.cached(event.table) ??
+      (tables.isCopied(event.table.schema, event.table.table, event.end) ? null : await tables.resolve(event.table, signal));
+    if (state === null) return;
     const { rows } = state;
     if (rows === null) return;
     const { action } = event;
