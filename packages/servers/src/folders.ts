@@ -3,11 +3,25 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { World } from "@skein/base";
 
-/** A new folder under the system's temporary one, for this user only. */
+/**
+ * A new folder under the system's temporary one, for this user only. Its name tells whose it is; those of processes that were
+ * killed before they could tidy up are removed on the way (their servers died with them).
+ */
 export async function makePrivateFolder(world: World, what: string): Promise<string> {
-  const path = join(tmpdir(), `skein-${what}-${Buffer.from(world.random.bytes(6)).toString("hex")}`);
+  await removeAbandoned(world);
+  const path = join(tmpdir(), `skein-${what}-${process.pid}-${Buffer.from(world.random.bytes(6)).toString("hex")}`);
   await world.disk.makeFolder(path);
   return path;
+}
+
+async function removeAbandoned(world: World): Promise<void> {
+  if ((await world.disk.stat("/proc/self")) === null) return; // no Linux: who lives is not known
+  for (const name of await world.disk.list(tmpdir())) {
+    const pid = /^skein-[a-z-]+-(\d+)-[0-9a-f]{12}$/.exec(name)?.[1];
+    if (pid === undefined || (await world.disk.stat(`/proc/${pid}`)) !== null) continue;
+    // another user's folder stays, and several may tidy up at once
+    await world.disk.remove(join(tmpdir(), name), { recursive: true }).catch(() => {});
+  }
 }
 
 /** A port of the loopback that was free a moment ago; another process may take it before it is used. */

@@ -1,6 +1,8 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { nodeWorld } from "@skein/base";
 import { describe, expect, test } from "vitest";
-import { type DatabaseServer, type DatabaseServerOptions, startEtcd, startMariadb, startMysql } from "./index.ts";
+import { type DatabaseServer, type DatabaseServerOptions, makePrivateFolder, startEtcd, startMariadb, startMysql } from "./index.ts";
 
 const world = nodeWorld();
 
@@ -37,6 +39,20 @@ describe.each(families)("%s", (_name, start, version) => {
     const error: unknown = await start({ settings: { "no-such-setting": "1" } }).catch((thrown: unknown) => thrown);
     expect(String(error)).toMatch(/code=90002.*no-such-setting/s);
   });
+});
+
+test("folders of a process that was killed are removed by the next one, those of the living stay", async () => {
+  const child = world.processes.spawn("sleep", ["100"]);
+  const name = (pid: number) => join(tmpdir(), `skein-test-${pid}-0123456789ab`);
+  await world.disk.makeFolder(name(child.pid));
+  await world.disk.remove(await makePrivateFolder(world, "test"), { recursive: true });
+  expect(await world.disk.stat(name(child.pid))).not.toBeNull();
+  child.kill("SIGKILL");
+  await child.exited;
+  const own = await makePrivateFolder(world, "test");
+  expect(await world.disk.stat(name(child.pid))).toBeNull();
+  expect(await world.disk.stat(own)).not.toBeNull();
+  await world.disk.remove(own, { recursive: true });
 });
 
 test("etcd starts, is killed and comes back", async () => {
