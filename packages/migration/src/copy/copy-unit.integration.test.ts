@@ -165,6 +165,16 @@ describe.each([
     expect(await rowsOf(target, "d.i")).toHaveLength(2);
   });
 
+  test("many small tables do not wait for one another", async () => {
+    await clean(source, target);
+    await source.sql("CREATE DATABASE d");
+    const names = Array.from({ length: 60 }, (_, index) => `t${index}`);
+    await source.sql(names.map((name) => `CREATE TABLE d.${name} (id INT PRIMARY KEY); INSERT INTO d.${name} VALUES (1)`).join("; "));
+    const startedMs = world.clock.monotonicMs();
+    expect(await copy(subtask(source, target))).toMatchObject({ load: { finishedRows: 60 } });
+    expect(world.clock.monotonicMs() - startedMs).toBeLessThan(30_000);
+  });
+
   test("begins a table again when its structure changes under the copy", async () => {
     await clean(source, target);
     await source.sql(

@@ -9,7 +9,7 @@
  * A table without a usable key, and every table when `--consistency` is asked for, is read whole in a snapshot whose position is
  * known: low and high are that position. Such a table begins again when its worker is lost.
  */
-import { Backoff, TaskGroup, type World } from "@skein/base";
+import { Backoff, Semaphore, TaskGroup, type World } from "@skein/base";
 import { type Connection, formatPosition, MysqlServerError, type Position, quoteByteString, type RowPacketBatch } from "@skein/mysql";
 import type { SubtaskConfig } from "../config/subtask-config.ts";
 import { dmErrors } from "../errors.ts";
@@ -63,6 +63,7 @@ const defaultChunkBytes = 16 * 1024 * 1024;
 const defaultStatementBytes = 512 * 1024;
 const defaultChunkRowsMax = 200_000;
 const restartsMax = 10;
+const lowsTogetherMax = 200;
 const sourceTriesMax = 20;
 
 interface TableWork {
@@ -115,6 +116,8 @@ class CopyUnit implements Unit {
   #wake: (() => void)[] = [];
   #hasStarted = false;
   #canLoad = false;
+  readonly #lowTurn = new Semaphore(1);
+  readonly #lows = new Map<TableWork, { readonly text: string | null; readonly position: Position }>();
 
   constructor(world: World, config: SubtaskConfig, options: CopyUnitOptions) {
     this.#world = world;
@@ -394,10 +397,11 @@ class CopyUnit implements Unit {
     }
     let low: Position;
     for (;;) {
-      low = await sourceWork(() => lowWatermark(this.#world, connection, signal), signal);
+      low = await this.#lowFor(table, before?.text ?? null, connection, signal);
       const after = await sourceWork(() => readDefinition(connection, schema, name, signal), signal);
       if (after?.text === before?.text) break;
       before = after;
+      this.#lows.delete(table);
     }
     if (before === null) return await this.#markGone(table, low, signal);
     const place = await this.#makePlace(table, before.definition, connection, signal);
@@ -417,6 +421,26 @@ class CopyUnit implements Unit {
       return;
     }
     this.#activate(table, before, key, place, remainingStretches([]));
+  }
+
+  /**
+   * A low watermark at which the table had the structure `text`. On MySQL one takes a second, so it is taken for many tables at
+   * once: their structures are read first, and whoever finds his own unchanged afterwards may use it.
+   */
+  async #lowFor(table: TableWork, text: string | null, connection: Connection, signal: AbortSignal): Promise<Position> {
+    if (connection.flavor === "mariadb") return await sourceWork(() => lowWatermark(this.#world, connection, signal), signal);
+    using _turn = await this.#lowTurn.acquire(signal);
+    const known = this.#lows.get(table);
+    if (known !== undefined && known.text === text) return known.position;
+    const next = this.#tables.filter((one) => one !== table && one.state === "waiting" && !this.#lows.has(one)).slice(0, lowsTogetherMax);
+    const texts = new Map<TableWork, string | null>([[table, text]]);
+    for (const one of next) {
+      const found = await sourceWork(() => readDefinition(connection, one.schema, one.table, signal), signal);
+      texts.set(one, found?.text ?? null);
+    }
+    const position = await sourceWork(() => lowWatermark(this.#world, connection, signal), signal);
+    for (const [one, itsText] of texts) this.#lows.set(one, { text: itsText, position });
+    return position;
   }
 
   #activate(
@@ -664,6 +688,7 @@ class CopyUnit implements Unit {
         }
       }
     }
+    this.#lows.delete(table);
     table.row = { ...table.row, state: "waiting", low: null, high: null, definition: null };
     const statements = [store.removeChunks(table.schema, table.table), store.saveTable(table.row)];
     await target.transaction(statements, { repeat: () => statements });
