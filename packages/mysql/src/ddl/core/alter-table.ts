@@ -20,6 +20,7 @@ import {
   findColumn,
   fitPrefix,
   implicitPrefix,
+  hashedParts,
   isStringType,
   lastGeneratedNumber,
   type Mutable,
@@ -174,7 +175,7 @@ export function alterTable(table: TableDefinition, changes: readonly AlterChange
     if (ifNotExists && draft.checks.some((one) => check.name !== undefined && sameName(one.name, check.name))) continue;
     newChecks.push(check);
   }
-  addChecks(draft, newChecks, context, lastGeneratedNumber(table.checks, `${table.name}_chk_`));
+  addChecks(draft, newChecks, context, lastGeneratedNumber(draft.checks, `${table.name}_chk_`));
   addKeys(draft, newIndexes, newForeignKeys, context, lastGeneratedNumber(table.foreignKeys, `${table.name}_ibfk_`));
   for (const change of of("alterIndexVisibility")) {
     const position = draft.indexes.findIndex((index) => sameName(index.name, change.name));
@@ -298,7 +299,7 @@ function keepKeys(
       }
       parts.push(fitted);
     }
-    if (parts.length > 0) kept.push({ ...index, parts });
+    if (parts.length > 0) kept.push({ ...index, parts: context.flavor === "mariadb" ? hashedParts(draft, index.kind, parts) : parts });
   }
   draft.indexes = kept;
   draft.foreignKeys = draft.foreignKeys.map((key) => ({ ...key, columns: key.columns.map(newName) }));

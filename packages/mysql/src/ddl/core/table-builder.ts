@@ -457,7 +457,11 @@ function buildIndex(
       implicitPrefix(built, column.type, spec.kind, context);
     return built;
   });
-  const index: Mutable<IndexDefinition> = { name, kind: spec.kind, parts };
+  const index: Mutable<IndexDefinition> = {
+    name,
+    kind: spec.kind,
+    parts: context.flavor === "mariadb" ? hashedParts(draft, spec.kind, parts) : parts,
+  };
   if (spec.using !== undefined) index.using = spec.using;
   if (spec.invisible) index.invisible = true;
   if (spec.comment !== undefined && spec.comment !== "") index.comment = spec.comment;
@@ -470,11 +474,24 @@ function buildIndex(
 /** A prefix as long as the column is none; one of a column that has no prefixes is dropped. */
 export function fitPrefix(part: Mutable<IndexPart>, type: ColumnType): void {
   if (part.prefixLength === undefined) return;
-  if (/text$|blob$|^json$|^geometry|point$|linestring$|polygon$/.test(type.name)) return;
+  if (/text$|blob$/.test(type.name)) {
+    const bytes = typeof type.charset === "string" ? charsetBytesMax(type.charset) : 1;
+    part.prefixLength = Math.min(part.prefixLength, Math.floor(keyPartBytesMax / bytes));
+    return;
+  }
+  if (/^json$|^geometry|point$|linestring$|polygon$/.test(type.name)) return;
   if (!["char", "varchar", "binary", "varbinary"].includes(type.name) || part.prefixLength >= (type.length ?? 1)) delete part.prefixLength;
 }
 
 const keyPartBytesMax = 3072;
+
+/** MariaDB: a unique key on a whole TEXT or BLOB column is one of hashes, which have no direction. */
+export function hashedParts(draft: Draft, kind: IndexDefinition["kind"], parts: readonly IndexPart[]): readonly IndexPart[] {
+  const isWhole = (part: IndexPart) =>
+    part.prefixLength === undefined && /text$|blob$/.test(findColumn(draft.columns, part.column ?? "")?.type.name ?? "");
+  if (kind !== "unique" || !parts.some(isWhole)) return parts;
+  return parts.map(({ descending: _, ...part }) => part);
+}
 
 /** MariaDB: a plain key on a TEXT or BLOB column without a length gets the longest prefix that fits. */
 export function implicitPrefix(part: Mutable<IndexPart>, type: ColumnType, kind: IndexSpec["kind"], context: BuildContext): void {
