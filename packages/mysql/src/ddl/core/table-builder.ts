@@ -490,7 +490,10 @@ export function hashedParts(draft: Draft, kind: IndexDefinition["kind"], parts: 
   const isWhole = (part: IndexPart) =>
     part.prefixLength === undefined && /text$|blob$/.test(findColumn(draft.columns, part.column ?? "")?.type.name ?? "");
   if (kind !== "unique" || !parts.some(isWhole)) return parts;
-  return parts.map(({ descending: _, ...part }) => part);
+  return parts.map((part) => {
+    const { descending: _, ...ascending } = part;
+    return ascending;
+  });
 }
 
 /** MariaDB: a plain key on a TEXT or BLOB column without a length gets the longest prefix that fits. */
