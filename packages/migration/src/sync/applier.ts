@@ -216,8 +216,9 @@ export class Applier {
     if (lanes.length === 0) return;
     await world.faults.at("sync:batch");
     const [only] = lanes;
-    // One lane: the checkpoint goes into its transaction, so that it is applied once, whatever happens (SPEC.md S6).
-    if (lanes.length === 1 && only !== undefined && batch.boundary !== null && !batch.isPartial && this.#partialEnd === null) {
+    // One lane: the checkpoint goes into its transaction, so that it is applied once, whatever happens (SPEC.md S6);
+    // also when the batch completes a transaction of which parts were applied before.
+    if (lanes.length === 1 && only !== undefined && batch.boundary !== null && !batch.isPartial) {
       return await this.#applyWithCheckpoint(only, batch.boundary);
     }
     if (!guard.mayApply(batch.end)) await this.#save([], guard.nextHorizon(batch.end));
