@@ -385,6 +385,7 @@ class CopyUnit implements Unit {
       }
       await this.#clear(table, signal);
     }
+    if (table.row.state === "waiting" && table.row.isTargetOurs) await this.#clear(table, signal); // made by a worker that died right then
     if (before !== null && chunkKey(before.definition) === null) {
       await using snapshot = await openSnapshot(
         this.#world,
@@ -481,7 +482,15 @@ class CopyUnit implements Unit {
     const defaults = await sourceWork(() => schemaCollation(connection, table.schema, signal), signal);
     await createSchema(target, table.route.schema, defaults, signal);
     // Whoever shares the target table would wait for the index, and may be finished when it comes.
-    return await prepareTargetTable(target, definition, table.route, signal, { lateIndexes: this.#sharing(table).length === 0 });
+    return await prepareTargetTable(target, definition, table.route, signal, {
+      lateIndexes: this.#sharing(table).length === 0,
+      // Said before it is done: whoever finds the table after a crash must know that it may be dropped when the source's has changed since.
+      beforeCreate: async () => {
+        table.row = { ...table.row, isTargetOurs: true };
+        const statement = this.#opened().store.saveTable(table.row);
+        await target.transaction([statement], { repeat: () => [statement] });
+      },
+    });
   }
 
   /** Other source tables with the same target table. */

@@ -52,7 +52,7 @@ export async function prepareTargetTable(
   source: TableDefinition,
   route: Route,
   signal: AbortSignal,
-  options: { readonly lateIndexes?: boolean } = {},
+  options: { readonly lateIndexes?: boolean; readonly beforeCreate?: () => Promise<void> } = {},
 ): Promise<TargetTablePlace> {
   const name = targetName(route);
   let definition = await readTargetTable(target, route, signal);
@@ -62,6 +62,7 @@ export async function prepareTargetTable(
     const { sql } = targetCreateTable(withExtracted({ ...early, schema: route.schema, name: route.table }, route), {
       dialect: dialectOf(target),
     });
+    await options.beforeCreate?.();
     await target.ddl(bytesOf(sql), { signal });
     definition = await readTargetTable(target, route, signal);
   }
