@@ -4,7 +4,7 @@ import { type DatabaseServer, startMariadb, startMysql } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SubtaskConfig } from "../config/subtask-config.ts";
 import { createSyncUnit, endpointOf, type SyncUnit } from "./sync-unit.ts";
-import { plainStart, testSubtask } from "./testing/subtask.ts";
+import { plainStart, testSubtask } from "../testing/subtask.ts";
 import { RandomWorkload } from "./testing/workload.ts";
 
 const world = nodeWorld();

@@ -4,6 +4,7 @@ import { type MysqlEndpoint, openConnection, parseCreateTable } from "@skein/mys
 import type { DatabaseServer } from "@skein/servers";
 import { emptyTableFilter, type SubtaskConfig } from "../../config/subtask-config.ts";
 import { bytesOf } from "../../target/core/meta-tables.ts";
+import { testSubtask } from "../../testing/subtask.ts";
 import { copyColumns } from "../core/columns.ts";
 
 export const world = nodeWorld();
@@ -14,93 +15,13 @@ export function endpoint(server: DatabaseServer): MysqlEndpoint {
 }
 
 export function subtask(source: DatabaseServer, target: DatabaseServer, change: Partial<SubtaskConfig> = {}): SubtaskConfig {
-  const db = (server: DatabaseServer) => ({ ...endpoint(server), session: {}, tls: null });
-  return {
+  return testSubtask(source, target, {
     name: "t",
     mode: "full",
-    shardMode: "",
-    strictOptimisticShardMode: false,
-    ignoreCheckingItems: [],
-    metaSchema: "dm_meta",
-    timezone: "",
     caseSensitive: false,
-    onlineDdl: true,
-    shadowTableRules: [],
-    trashTableRules: [],
-    cleanDumpFile: true,
-    collationCompatible: "loose",
-    asyncCheckpointFlush: false,
-    sourceId: "src-1",
-    flavor: source.family,
-    serverId: 429,
-    enableGtid: false,
-    useRelay: false,
-    relayDir: "",
-    checker: {
-      checkEnable: true,
-      backoffRollbackMs: 300_000,
-      backoffMaxMs: 300_000,
-      checkIntervalMs: 5000,
-      backoffMinMs: 1000,
-      backoffJitter: true,
-      backoffFactor: 2,
-    },
-    from: db(source),
-    to: db(target),
-    meta: null,
-    routes: [],
-    filters: [],
     blockAllowList: { ...emptyTableFilter, ignoreDbs: ["dm_meta"] },
-    expressionFilters: [],
-    dumper: {
-      threads: 4,
-      chunkFilesizeBytes: 64 << 20,
-      chunkFilesize: "64",
-      statementSizeBytes: 0,
-      rows: 0,
-      where: "",
-      skipTzUtc: true,
-      extraArgs: "",
-    },
-    loader: {
-      poolSize: 16,
-      dir: "./dumped_data.t",
-      importMode: "logical",
-      onDuplicateLogical: "replace",
-      physical: {
-        onDuplicate: "none",
-        sortingDir: "",
-        diskQuota: 0,
-        checksum: "required",
-        analyze: "optional",
-        rangeConcurrency: 0,
-        compressKvPairs: "",
-        pdAddr: "",
-      },
-    },
-    syncer: {
-      workerCount: 4,
-      batch: 100,
-      queueSize: 1024,
-      checkpointFlushIntervalMs: 30_000,
-      compact: false,
-      multipleRows: true,
-      safeMode: false,
-      safeModeDurationMs: 60_000,
-    },
-    validator: {
-      mode: "none",
-      workerCount: 4,
-      validateIntervalMs: 10_000,
-      checkIntervalMs: 5000,
-      rowErrorDelayMs: 1_800_000,
-      metaFlushIntervalMs: 300_000,
-      batchQuerySize: 100,
-      maxPendingRowSize: "500m",
-      maxPendingRowCount: 2_147_483_647,
-    },
     ...change,
-  };
+  });
 }
 
 /** Each row as one text with the bytes of every value, sorted. JSON is compared as what it means. */

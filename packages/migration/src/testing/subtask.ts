@@ -1,7 +1,7 @@
 /** A subtask's configuration for tests, from one server to another. */
 import { Secret } from "@skein/base";
 import type { DatabaseServer } from "@skein/servers";
-import { type DbConfig, emptyTableFilter, type StartOptions, type SubtaskConfig } from "../../config/subtask-config.ts";
+import { type DbConfig, emptyTableFilter, type StartOptions, type SubtaskConfig } from "../config/subtask-config.ts";
 
 function dbConfig(server: DatabaseServer): DbConfig {
   return { host: server.host, port: server.port, user: server.user, password: new Secret(server.password), session: {}, tls: null };
