@@ -19,7 +19,7 @@ export interface Proxy extends AsyncDisposable {
 
 export async function startProxy(world: World, target: { readonly host: string; readonly port: number }): Promise<Proxy> {
   const streams = new Set<Duplex>();
-  let mode: "open" | "frozen" | "cut" = "open";
+  const state: { mode: "open" | "frozen" | "cut" } = { mode: "open" };
   let bytesPerSecond = Number.POSITIVE_INFINITY;
   let opened = 0;
   let wake = Promise.withResolvers<void>();
@@ -27,7 +27,7 @@ export async function startProxy(world: World, target: { readonly host: string; 
 
   const pump = async (from: Duplex, to: Duplex) => {
     for await (const part of from as AsyncIterable<Uint8Array>) {
-      while (mode === "frozen") await wake.promise;
+      while (state.mode === "frozen") await wake.promise;
       if (bytesPerSecond !== Number.POSITIVE_INFINITY) {
         const nowMs = world.clock.monotonicMs();
         busyUntilMs = Math.max(nowMs, busyUntilMs) + (part.length / bytesPerSecond) * 1_000;
@@ -42,7 +42,7 @@ export async function startProxy(world: World, target: { readonly host: string; 
   const listener = await world.network.listen({ host: "127.0.0.1", port: 0 }, (client) => {
     opened++;
     client.on("error", () => {});
-    if (mode === "cut") return void client.destroy();
+    if (state.mode === "cut") return void client.destroy();
     void (async () => {
       const server = await world.network.connect(target);
       server.on("error", () => {});
@@ -58,8 +58,8 @@ export async function startProxy(world: World, target: { readonly host: string; 
     })().catch(() => client.destroy());
   });
 
-  const set = (next: typeof mode) => {
-    mode = next;
+  const set = (next: typeof state.mode) => {
+    state.mode = next;
     wake.resolve();
     wake = Promise.withResolvers<void>();
   };
