@@ -8,3 +8,4 @@ export {
 } from "./compare/compare.ts";
 export type { ComparedTable } from "./compare/core/comparison-sql.ts";
 export type { RowDifference } from "./compare/core/diff-rows.ts";
+export { type ClusterProcess, type DmCluster, startCluster } from "./demo/cluster.ts";

@@ -8,6 +8,8 @@ export interface ClusterProcess {
   readonly address: string;
   readonly logFile: string;
   readonly isRunning: boolean;
+  /** -1 when it does not run. */
+  readonly pid: number;
   kill(signal: "SIGKILL" | "SIGTERM"): Promise<void>;
   start(): Promise<void>;
 }
@@ -143,6 +145,9 @@ async function createProcess(
     logFile,
     get isRunning() {
       return child !== undefined;
+    },
+    get pid() {
+      return child?.pid ?? -1;
     },
     start,
     kill: async (signal) => {

@@ -64,12 +64,13 @@ export async function buildPackage(world: World, executable: Executable, outFold
       legalComments: "linked",
       logLevel: "silent",
     });
-    // the launcher finds its own folder through links, so that it can be linked into a folder of the PATH
+    // The launcher finds its own folder through links, so that it can be linked into a folder of the PATH.
+    // The small young generation is that of bin/run: streams make much short-lived garbage.
     const launcher = [
       "#!/bin/sh",
       'self=$(readlink -f -- "$0")',
       'lib=$(dirname -- "$self")/lib',
-      `exec "$lib/node" --disable-warning=ExperimentalWarning "$lib/${executable.name}.mjs" "$@"`,
+      `exec "$lib/node" --disable-warning=ExperimentalWarning --max-semi-space-size=8 "$lib/${executable.name}.mjs" "$@"`,
       "",
     ].join("\n");
     await world.disk.writeFileAtomic(join(content, executable.name), launcher, { mode: 0o755 });
