@@ -6,6 +6,7 @@ import type { BenchCase, BenchContext, Benchmark, PreparedBenchmark } from "@ske
 import { type DatabaseServer, startMariadb } from "@skein/servers";
 import { median } from "../packages/cli/src/bench/core/summary.ts";
 import { type Migration, startMigration } from "./support/migration.ts";
+import { type LogPosition, logEnd } from "./support/replica.ts";
 
 const rowBytes = 1_000;
 const tableBytes = 5e9;
@@ -43,14 +44,14 @@ export const benchmark: Benchmark = {
 };
 
 async function prepareOn(context: BenchContext, source: DatabaseServer, target: DatabaseServer): Promise<PreparedBenchmark> {
-  const { world, scale, say } = context;
+  const { world, scale } = context;
   const rows = Math.round((tableBytes / rowBytes) * scale);
   const inserted = Math.round((insertedBytes / rowBytes) * scale);
   const updated = Math.round((updatedBytes / rowBytes) * scale);
   await source.sql(
     `CREATE DATABASE big CHARACTER SET utf8mb4; CREATE DATABASE txn CHARACTER SET utf8mb4; ${createTable("big.t")}; ${createTable("txn.t")}; CREATE TABLE txn.done (id INT PRIMARY KEY)`,
   );
-  say(`writing a table of ${rows} rows`);
+  context.say(`writing a table of ${rows} rows`);
   const fillMs = world.clock.monotonicMs();
   const step = 100_000;
   for (let from = 1; from <= rows; from += step)
@@ -58,7 +59,7 @@ async function prepareOn(context: BenchContext, source: DatabaseServer, target: 
       database: "big",
     });
   const fillSeconds = (world.clock.monotonicMs() - fillMs) / 1000;
-  say(`writing a transaction of ${inserted} inserts and ${updated} updates`);
+  context.say(`writing a transaction of ${inserted} inserts and ${updated} updates`);
   const from = await logEnd(source);
   await source.sql(
     `BEGIN; INSERT INTO txn.t ${rowsFrom(1, inserted)}; UPDATE txn.t SET k = k + 1, changed = changed + INTERVAL 1 SECOND WHERE id <= ${updated}; COMMIT; INSERT INTO txn.done VALUES (1)`,
@@ -107,16 +108,6 @@ async function prepareOn(context: BenchContext, source: DatabaseServer, target: 
   };
 }
 
-interface LogPosition {
-  readonly file: string;
-  readonly offset: number;
-}
-
-async function logEnd(server: DatabaseServer): Promise<LogPosition> {
-  const [row] = await server.sql("SHOW MASTER STATUS");
-  return { file: row?.["File"] ?? "", offset: Number(row?.["Position"]) };
-}
-
 /** A transaction is never divided: the log that it began is as large as it. */
 async function logBytesSince(server: DatabaseServer, from: LogPosition): Promise<number> {
   const logs = await server.sql("SHOW BINARY LOGS");
@@ -127,7 +118,7 @@ async function logBytesSince(server: DatabaseServer, from: LogPosition): Promise
 async function copy(context: BenchContext, source: DatabaseServer, target: DatabaseServer, bytes: number): Promise<Record<string, number>> {
   await target.sql("DROP DATABASE IF EXISTS big; DROP DATABASE IF EXISTS dm_meta");
   const figures = await watched(context, source, target, bytes, "copy", async (migration) => {
-    await migration.startTask("big", null);
+    await migration.startTask(["big"], null);
     while ((await migration.stage()) !== "Finished") await context.world.clock.sleep(stageMs, context.signal);
   });
   await mustBeEqual(source, target, "big.t");
@@ -146,7 +137,7 @@ async function follow(
     `DROP DATABASE IF EXISTS txn; DROP DATABASE IF EXISTS dm_meta; CREATE DATABASE txn CHARACTER SET utf8mb4; ${createTable("txn.t")}; CREATE TABLE txn.done (id INT PRIMARY KEY)`,
   );
   const figures = await watched(context, source, target, bytes, "transaction", async (migration) => {
-    await migration.startTask("txn", from);
+    await migration.startTask(["txn"], from);
     for (;;) {
       await migration.stage();
       const [row] = await target.sql("SELECT COUNT(*) AS n FROM txn.done");
@@ -167,7 +158,7 @@ async function watched(
   name: string,
   work: (migration: Migration) => Promise<void>,
 ): Promise<Record<string, number>> {
-  const { world, say } = context;
+  const { world } = context;
   await using migration = await startMigration(context, source, target);
   const samples: { readonly atMs: number; readonly mib: number }[] = [];
   const ended = new AbortController();
@@ -187,7 +178,7 @@ async function watched(
   const seconds = (world.clock.monotonicMs() - startedMs) / 1000;
   const peak = (await statusOf(context, migration.worker.pid)).VmHWM;
   const shown = Array.from({ length: 10 }, (_, i) => samples[Math.round((i * (samples.length - 1)) / 9)] as (typeof samples)[number]);
-  say(`${name}, MiB after s: ${shown.map(({ atMs, mib }) => `${mib.toFixed(0)} (${(atMs / 1000).toFixed(1)})`).join(", ")}`);
+  context.say(`${name}, MiB after s: ${shown.map(({ atMs, mib }) => `${mib.toFixed(0)} (${(atMs / 1000).toFixed(1)})`).join(", ")}`);
   const third = Math.ceil(samples.length / 3);
   const first = median(samples.slice(0, third).map(({ mib }) => mib));
   const last = median(samples.slice(-third).map(({ mib }) => mib));

@@ -12,25 +12,18 @@ import type { BenchCase, BenchContext, Benchmark } from "@skein/cli";
 import { createSyncUnit, endpointOf } from "@skein/migration";
 import { comparePositions, currentPosition, openConnection, parsePosition, type Position } from "@skein/mysql";
 import { type DatabaseServer, makePrivateFolder, startMariadb } from "@skein/servers";
-import { plainStart, testSubtask } from "../packages/migration/src/sync/testing/subtask.ts";
+import { plainStart, testSubtask } from "../packages/migration/src/testing/subtask.ts";
+import { applyThreads, copyDataFolder, durableSettings, onTarget, pointReplica, replicaMustRun } from "./support/replica.ts";
+import { sysbench, sysbenchTables } from "./support/sysbench.ts";
 
-const tables = 4;
 const rowsPerTable = 100_000;
 const transactions = 200_000;
-const threads = 4;
 
 const workloads = [
   { name: "oltp_write_only backlog", schema: "sb_mixed", script: "oltp_write_only", must: 1, aim: 2 },
   { name: "insert-only backlog", schema: "sb_insert", script: "oltp_insert", must: 1.2, aim: 3 },
   { name: "update-only backlog", schema: "sb_update", script: "oltp_update_index", must: 1.2, aim: 3 },
 ] as const;
-
-const durable = {
-  "innodb-flush-log-at-trx-commit": "1",
-  "sync-binlog": "0",
-  "innodb-buffer-pool-size": "256M",
-  "innodb-log-file-size": "256M",
-};
 
 interface Backlog {
   readonly from: Position;
@@ -42,27 +35,35 @@ export const benchmark: Benchmark = {
   describe: "Catch-up with backlogs of 200k sysbench transactions, beside MariaDB's replica with 4 parallel threads.",
   async prepare(context) {
     const { world, folder, scale } = context;
+    const rows = Math.round(rowsPerTable * scale);
     const source = await startMariadb(world, {
       dataFolder: join(folder, "source"),
-      settings: { ...durable, "innodb-flush-log-at-trx-commit": "2", "max-binlog-size": "1G" },
+      settings: { ...durableSettings, "innodb-flush-log-at-trx-commit": "2", "max-binlog-size": "1G" },
     });
     try {
       for (const { schema } of workloads) {
         context.say(`filling ${schema}`);
         await source.sql(`CREATE DATABASE ${schema}`);
-        await sysbench(context, source, schema, ["oltp_write_only", "prepare"]);
+        await sysbench(context, source, schema, rows, ["oltp_write_only", "prepare"]);
       }
       await source.stop();
       const template = join(folder, "template");
-      await copyFolder(world, source.dataFolder, template);
-      await world.disk.writeFileAtomic(`${template}.password`, source.password);
+      await copyDataFolder(world, source.dataFolder, template);
       await source.restart();
+      const rates: Record<string, number> = {};
       const backlogs = new Map<string, Backlog>();
       for (const { schema, script } of workloads) {
         context.say(`writing the backlog of ${schema}`);
         const from = await positionOf(world, source);
-        await sysbench(context, source, schema, [script, "--time=0", `--events=${Math.round(transactions * scale)}`, "--threads=8", "run"]);
+        const written = await sysbench(context, source, schema, rows, [
+          script,
+          "--time=0",
+          `--events=${Math.round(transactions * scale)}`,
+          "--threads=8",
+          "run",
+        ]);
         backlogs.set(schema, { from, to: await positionOf(world, source) });
+        rates[`the source alone writes ${script}, txn/s`] = Math.round(written.transactionsPerSecond);
       }
       const cases: BenchCase[] = workloads.map(({ name, schema, must, aim }) => {
         const backlog = backlogs.get(schema) as Backlog;
@@ -77,12 +78,18 @@ export const benchmark: Benchmark = {
             {
               name: "skein",
               isOurs: true,
-              run: (run) => onTarget(run, template, (target) => ours(run, source, target, schema, backlog, count)),
+              run: (run) =>
+                onTarget(run, { dataFolder: template, password: source.password }, (target) =>
+                  ours(run, source, target, schema, backlog, count),
+                ),
             },
             {
               name: "MariaDB replica",
               isOurs: false,
-              run: (run) => onTarget(run, template, (target) => replica(run, source, target, backlog, count)),
+              run: (run) =>
+                onTarget(run, { dataFolder: template, password: source.password }, (target) =>
+                  replica(run, source, target, backlog, count),
+                ),
             },
           ],
           goals: { "MariaDB replica": { must, aim } },
@@ -93,9 +100,10 @@ export const benchmark: Benchmark = {
         facts: {
           server: source.version,
           "transactions per backlog": Math.round(transactions * scale),
-          "rows per schema": tables * Math.round(rowsPerTable * scale),
+          "rows per schema": sysbenchTables * rows,
           "binlog, MB": Math.round(bytes / 1e6),
-          "connections / threads": threads,
+          "connections / threads": applyThreads,
+          ...rates,
         },
         cases,
         [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
@@ -107,58 +115,9 @@ export const benchmark: Benchmark = {
   },
 };
 
-async function sysbench(
-  { world, scale, signal }: BenchContext,
-  server: DatabaseServer,
-  schema: string,
-  args: readonly string[],
-): Promise<void> {
-  const [script = "", ...rest] = args;
-  const options = [
-    `--mysql-host=${server.host}`,
-    `--mysql-port=${server.port}`,
-    `--mysql-user=${server.user}`,
-    `--mysql-password=${server.password}`,
-    `--mysql-db=${schema}`,
-    `--tables=${tables}`,
-    `--table-size=${Math.round(rowsPerTable * scale)}`,
-    "--db-ps-mode=disable",
-    "--rand-seed=7",
-  ];
-  const { code, stdout, stderr } = await world.processes.run("sysbench", [script, ...options, ...rest], { signal });
-  if (code !== 0) throw new Error(`sysbench ${args.join(" ")} ended with ${code}: ${stdout.slice(-500)} ${stderr.slice(-500)}`);
-}
-
-async function copyFolder(world: World, from: string, to: string): Promise<void> {
-  const { code, stderr } = await world.processes.run("cp", ["-a", "--reflink=auto", from, to]);
-  if (code !== 0) throw new Error(`cp ended with ${code}: ${stderr}`);
-}
-
 async function positionOf(world: World, server: DatabaseServer): Promise<Position> {
   await using connection = await openConnection(world, endpointOf(testSubtask(server, server).from), { mode: "text" });
   return { ...(await currentPosition(connection)), gtidSet: null };
-}
-
-async function onTarget<T>({ world, folder }: BenchContext, template: string, run: (target: DatabaseServer) => Promise<T>): Promise<T> {
-  const dataFolder = join(folder, "target");
-  await world.disk.remove(dataFolder, { recursive: true });
-  await copyFolder(world, template, dataFolder);
-  await world.disk.writeFileAtomic(`${dataFolder}.password`, await world.disk.readFile(`${template}.password`));
-  const target = await startMariadb(world, {
-    dataFolder,
-    settings: {
-      ...durable,
-      "slave-parallel-threads": String(threads),
-      "slave-parallel-mode": "optimistic",
-      "slave-domain-parallel-threads": "0",
-    },
-  });
-  try {
-    return await run(target);
-  } finally {
-    await target[Symbol.asyncDispose]();
-    await world.disk.remove(dataFolder, { recursive: true });
-  }
 }
 
 async function ours(
@@ -170,7 +129,7 @@ async function ours(
   count: number,
 ): Promise<Record<string, number>> {
   const task = testSubtask(source, target, { name: "bench", meta: { binlogName: from.file, binlogPos: from.offset, binlogGtid: "" } });
-  const config = { ...task, syncer: { ...task.syncer, workerCount: threads } };
+  const config = { ...task, syncer: { ...task.syncer, workerCount: applyThreads } };
   const unit = createSyncUnit({ world, config, start: plainStart, worker: "bench", signal, copy: null });
   let rssPeak = 0;
   const startedMs = world.clock.monotonicMs();
@@ -190,7 +149,7 @@ async function ours(
   const seconds = (world.clock.monotonicMs() - startedMs) / 1000;
   await unit.stop(10_000);
   await running;
-  const names = Array.from({ length: tables }, (_, at) => `${schema}.sbtest${at + 1}`).join(", ");
+  const names = Array.from({ length: sysbenchTables }, (_, at) => `${schema}.sbtest${at + 1}`).join(", ");
   const [expected, actual] = await Promise.all([source.sql(`CHECKSUM TABLE ${names}`), target.sql(`CHECKSUM TABLE ${names}`)]);
   if (JSON.stringify(expected) !== JSON.stringify(actual)) throw new Error("source and target are not equal after the run");
   return { transactions: count / seconds, "rss peak": rssPeak / 2 ** 20 };
@@ -203,16 +162,14 @@ async function replica(
   { from, to }: Backlog,
   count: number,
 ): Promise<Record<string, number>> {
-  await target.sql(
-    `CHANGE MASTER TO MASTER_HOST='${source.host}', MASTER_PORT=${source.port}, MASTER_USER='${source.user}', MASTER_PASSWORD='${source.password}', MASTER_LOG_FILE='${from.file}', MASTER_LOG_POS=${from.offset}, MASTER_USE_GTID=no`,
-  );
+  await pointReplica(target, source, from);
   const startedMs = world.clock.monotonicMs();
   await target.sql("START SLAVE");
   for (;;) {
     const [row] = await target.sql(`SELECT MASTER_POS_WAIT('${to.file}', ${to.offset}, 1) AS done`);
     if (row?.["done"] === null) {
-      const [status] = await target.sql("SHOW SLAVE STATUS");
-      throw new Error(`the replica stopped: ${status?.["Last_Error"]} ${status?.["Last_IO_Error"]}`);
+      await replicaMustRun(target);
+      throw new Error("the replica does not wait for the position");
     }
     if (row?.["done"] !== "-1") break;
     signal.throwIfAborted();

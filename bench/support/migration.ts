@@ -5,8 +5,8 @@ import type { DatabaseServer } from "@skein/servers";
 
 export interface Migration extends AsyncDisposable {
   readonly worker: ClusterProcess;
-  /** Starts the task; what was written at or after the position is followed when there is one, else the schema is copied. */
-  startTask(schema: string, from: { readonly file: string; readonly offset: number } | null): Promise<void>;
+  /** Starts the task; what was written at or after the position is followed when there is one, else the schemas are copied. */
+  startTask(schemas: readonly string[], from: { readonly file: string; readonly offset: number } | null): Promise<void>;
   /** The task's state in words, `Running` or `Finished`; throws when it is paused by an error or its worker has ended. */
   stage(): Promise<string>;
 }
@@ -38,7 +38,7 @@ export async function startMigration(context: BenchContext, source: DatabaseServ
     await cluster.dmctl(["operate-source", "create", sourceFile], signal);
     return {
       worker,
-      startTask: async (schema, from) => {
+      startTask: async (schemas, from) => {
         const meta = from === null ? "" : `, meta: {binlog-name: "${from.file}", binlog-pos: ${from.offset}}`;
         const taskFile = join(folder, "task.yaml");
         const lines = [
@@ -46,7 +46,7 @@ export async function startMigration(context: BenchContext, source: DatabaseServ
           `task-mode: ${from === null ? "full" : "incremental"}`,
           `target-database: ${endpoint(target)}`,
           `mysql-instances: [{source-id: "${sourceId}", block-allow-list: bench, syncer-config-name: bench, mydumper-config-name: bench${meta}}]`,
-          `block-allow-list: {bench: {do-dbs: ["${schema}"]}}`,
+          `block-allow-list: {bench: {do-dbs: ${JSON.stringify(schemas)}}}`,
           "syncers: {bench: {worker-count: 4}}",
           "mydumpers: {bench: {threads: 4}}",
         ];
