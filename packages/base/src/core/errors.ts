@@ -52,8 +52,8 @@ export class CodedError extends Error implements CodedErrorFields {
     this.workaround = fields.workaround;
   }
 
-  /** The same error seen from another part: only class, scope or level change, or a line is put before the detail. */
-  with(change: { class?: string; scope?: ErrorScope; level?: ErrorLevel; annotate?: string }): CodedError {
+  /** The same error seen from another part: only class, scope, level or the next step change, or a line is put before the detail. */
+  with(change: { class?: string; scope?: ErrorScope; level?: ErrorLevel; annotate?: string; workaround?: string }): CodedError {
     const detail = change.annotate === undefined ? this.detail : `${change.annotate}: ${this.detail}`;
     return new CodedError(
       {
@@ -63,7 +63,7 @@ export class CodedError extends Error implements CodedErrorFields {
         level: change.level ?? this.level,
         detail,
         rawCause: this.rawCause,
-        workaround: this.workaround,
+        workaround: change.workaround ?? this.workaround,
       },
       this.cause,
     );

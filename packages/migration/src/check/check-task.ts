@@ -156,6 +156,12 @@ function endpointOf({ host, port, user, password, session, tls }: DbConfig): Mys
   return { host, port, user, password, session, ...(tls === null ? {} : { tls }) };
 }
 
+/** Says whose privileges are lacking: the user and the server. */
+function grantAdvice(accounts: readonly { readonly user: string; readonly host: string; readonly port: number }[]): string {
+  const names = new Set(accounts.map(({ user, host, port }) => `\`${user}\` at ${host}:${port}`));
+  return `Grant ${[...names].join(", ")} the privileges that are lacking.`;
+}
+
 const addressOf = ({ subtask }: Source) => `${subtask.from.host}:${subtask.from.port}`;
 
 async function readSource(subtask: SubtaskConfig, connection: Connection, signal: AbortSignal): Promise<Source> {
@@ -261,7 +267,7 @@ function targetItems(sources: readonly Source[], target: Connection, signal: Abo
       item: "target_privilege",
       name: "target db privilege checker",
       desc: "check privileges of the account at the target",
-      instruction: "Grant the account the privileges that it lacks.",
+      instruction: grantAdvice(sources.map(({ subtask }) => subtask.to)),
       run: async () => {
         const grants = await readGrants(target, signal);
         const schemas = new Set(sources.flatMap((source) => routedTables(source).map(({ schema }) => schema)));
@@ -313,7 +319,7 @@ function sourceItems(world: World, source: Source, signal: AbortSignal): Item[] 
       "dump_privilege",
       "source db dump privilege checker",
       "check privileges for the dump at the source",
-      "Grant the account the privileges that it lacks.",
+      grantAdvice([subtask.from]),
       () => dumpPrivilegeProblems(source),
     );
   }
@@ -359,7 +365,7 @@ function sourceItems(world: World, source: Source, signal: AbortSignal): Item[] 
       "replication_privilege",
       "source db replication privilege checker",
       "check privileges for replication at the source",
-      "Grant the account the privileges that it lacks.",
+      grantAdvice([subtask.from]),
       () => {
         const lacking = ["REPLICATION CLIENT", "REPLICATION SLAVE"].filter((name) => !grants.has(name));
         return lacking.length === 0 ? [] : fail(lacking.map((name) => `lack of ${name} global (*.*) privilege; `).join(""));

@@ -5,6 +5,7 @@
 import { isAbort, type Logger, type World } from "@skein/base";
 import type { StartOptions, SubtaskConfig } from "../config/subtask-config.ts";
 import { asCodedError, dmErrors } from "../errors.ts";
+import { withNextStep } from "../next-step.ts";
 import type { Unit, UnitStatus } from "../unit.ts";
 import type { SubTaskStatusMessage } from "../wire/messages.ts";
 import { isResumable } from "./core/auto-resume.ts";
@@ -147,7 +148,7 @@ export class Subtask {
       this.#apply({ kind: "unitEnded" });
     } catch (error) {
       if (run.isStopAsked && (signal.aborted || isAbort(error))) return this.#apply({ kind: "unitEnded" });
-      const coded = asCodedError(error);
+      const coded = withNextStep(asCodedError(error));
       const unit = this.#unit?.kind ?? this.#lastStatus?.kind ?? "Sync";
       this.#log.error("unit failed", { unit, error: coded });
       this.#options.onFailed?.(unit, isResumable(coded));
