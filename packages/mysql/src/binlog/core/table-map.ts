@@ -129,6 +129,8 @@ export function parseTableMap(body: Buffer, tableIdBytes: 4 | 6, flavor: "mysql"
     const column = columns[index];
     if (column !== undefined) column.nullable = (((nullBits[index >> 3] as number) >> (index & 7)) & 1) === 1;
   }
+  // MariaDB counts a geometry, a blob inside, among the columns with a charset; MySQL does not.
+  const texts = columns.filter(({ type }) => textTypes.has(type) || (flavor === "mariadb" && type === columnType.geometry));
   let primaryKey: number[] | null = null;
   while (reader.left > 0) {
     const field = reader.u8();
@@ -144,10 +146,10 @@ export function parseTableMap(body: Buffer, tableIdBytes: 4 | 6, flavor: "mysql"
         break;
       }
       case 2:
-        defaultCharset(value, columns.filter(isText));
+        defaultCharset(value, texts);
         break;
       case 3:
-        eachCharset(value, columns.filter(isText));
+        eachCharset(value, texts);
         break;
       case 4:
         for (const column of columns) column.name = readText(value);
@@ -199,9 +201,6 @@ export function parseTableMap(body: Buffer, tableIdBytes: 4 | 6, flavor: "mysql"
 
 type Draft = { type: number; collation: number | null; members: readonly Uint8Array[] | null };
 
-function isText({ type }: { readonly type: number }): boolean {
-  return textTypes.has(type);
-}
 function isEnumOrSet({ type }: { readonly type: number }): boolean {
   return type === columnType.enum || type === columnType.set;
 }
