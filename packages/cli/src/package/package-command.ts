@@ -65,12 +65,12 @@ export async function buildPackage(world: World, executable: Executable, outFold
       logLevel: "silent",
     });
     // The launcher finds its own folder through links, so that it can be linked into a folder of the PATH.
-    // The small young generation is that of bin/run: streams make much short-lived garbage.
+    // The limits of the heap's growth are those of bin/run: streams make much short-lived garbage.
     const launcher = [
       "#!/bin/sh",
       'self=$(readlink -f -- "$0")',
       'lib=$(dirname -- "$self")/lib',
-      `exec "$lib/node" --disable-warning=ExperimentalWarning --max-semi-space-size=8 "$lib/${executable.name}.mjs" "$@"`,
+      `exec "$lib/node" --disable-warning=ExperimentalWarning --max-semi-space-size=8 --heap-growing-percent=40 "$lib/${executable.name}.mjs" "$@"`,
       "",
     ].join("\n");
     await world.disk.writeFileAtomic(join(content, executable.name), launcher, { mode: 0o755 });
