@@ -159,8 +159,9 @@ const types: readonly TypeMaker[] = [
         z: null,
         a: [1, "two", { three: [] }],
       };
+      // Dates and decimals inside a document arrive as what their text says: a trailing zero, as of 1.50, would not.
       return flavor === "mysql" && r.chance(0.2)
-        ? `json_object('d', cast('${date(r)}' as date), 'x', cast(1.50 as decimal(5,2)))`
+        ? `json_object('d', cast('${date(r)}' as date), 'x', cast(1.25 as decimal(5,2)))`
         : text(JSON.stringify(value));
     },
   }),

@@ -1,4 +1,5 @@
 /** A plain client of its own, so that what is checked is not checked with the code under test. */
+import { isUtf8 } from "node:buffer";
 import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise";
 
 export interface SqlEndpoint {
@@ -11,7 +12,7 @@ export interface SqlEndpoint {
 export type SqlRow = Record<string, string | null>;
 
 export interface SqlSession extends AsyncDisposable {
-  /** Rows by column name, every value as the server prints it (binary columns as latin1 text); none for a statement without rows. */
+  /** Rows by column name, every value as the server prints it; bytes that are no UTF-8 as latin1, so that different bytes stay different; none for a statement without rows. */
   query(sql: string): Promise<SqlRow[]>;
   /** Ends the connection at once; running statements reject. */
   destroy(): void;
@@ -30,9 +31,7 @@ export async function openSql(endpoint: SqlEndpoint, options: { readonly databas
     connectTimeout: 10_000,
     typeCast: (field) => {
       const bytes = field.buffer();
-      return bytes === null
-        ? null
-        : bytes.toString(field.type.endsWith("BLOB") || field.type === "BIT" || field.type === "GEOMETRY" ? textOrLatin1(bytes) : "utf8");
+      return bytes === null ? null : bytes.toString(isUtf8(bytes) ? "utf8" : "latin1");
     },
   });
   connection.on("error", () => {}); // the statement that runs rejects; there is nobody else to tell
@@ -52,9 +51,4 @@ export async function openSql(endpoint: SqlEndpoint, options: { readonly databas
 export async function sql(endpoint: SqlEndpoint, text: string, options: { readonly database?: string } = {}): Promise<SqlRow[]> {
   await using session = await openSql(endpoint, options);
   return await session.query(text);
-}
-
-/** TEXT columns come with a BLOB type, too: what is valid UTF-8 is read as such. */
-function textOrLatin1(bytes: Buffer): "utf8" | "latin1" {
-  return Buffer.from(bytes.toString("utf8"), "utf8").equals(bytes) ? "utf8" : "latin1";
 }
