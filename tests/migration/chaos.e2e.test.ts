@@ -148,45 +148,42 @@ async function moreWork(cluster: MigrationCluster, work: { committed(): number }
 }
 
 describe("the network", () => {
-  test.each(["source", "target"] as const)(
-    "to the %s is slow, freezes and is cut, while rows are copied and changes applied",
-    async (side) => {
-      const schema = "net_source";
-      await makeShop(schema, 15_000);
-      await using proxy: Proxy = await startProxy(world, source);
-      const seen = { ...source, host: proxy.host, port: proxy.port };
-      await using cluster = await MigrationCluster.start({ workers: 1 });
-      await cluster.ready();
-      await cluster.createSource("src-1", seen, quickResume);
-      await using work = startWork(schema, 1);
-      proxy.slow(800_000);
-      await cluster.startTask(taskText(schema, schema, target));
+  test.each(["source", "target"] as const)("to the %s is slow, freezes and is cut, while rows are copied and changes applied", async () => {
+    const schema = "net_source";
+    await makeShop(schema, 15_000);
+    await using proxy: Proxy = await startProxy(world, source);
+    const seen = { ...source, host: proxy.host, port: proxy.port };
+    await using cluster = await MigrationCluster.start({ workers: 1 });
+    await cluster.ready();
+    await cluster.createSource("src-1", seen, quickResume);
+    await using work = startWork(schema, 1);
+    proxy.slow(800_000);
+    await cluster.startTask(taskText(schema, schema, target));
 
-      await copying(cluster, schema);
-      proxy.freeze();
-      await moreWork(cluster, work, 200);
-      proxy.heal();
-      proxy.slow(800_000);
-      await copying(cluster, schema);
-      proxy.cut();
-      await moreWork(cluster, work, 200);
-      proxy.heal();
+    await copying(cluster, schema);
+    proxy.freeze();
+    await moreWork(cluster, work, 200);
+    proxy.heal();
+    proxy.slow(800_000);
+    await copying(cluster, schema);
+    proxy.cut();
+    await moreWork(cluster, work, 200);
+    proxy.heal();
 
-      await syncing(cluster, schema);
-      proxy.freeze();
-      await moreWork(cluster, work, 200);
-      proxy.heal();
-      await moreWork(cluster, work, 100);
-      proxy.cut();
-      await moreWork(cluster, work, 300);
-      proxy.heal();
-      proxy.slow(300_000);
-      await moreWork(cluster, work, 200);
-      proxy.heal();
-      await work.finish();
-      await expectEqual(cluster, schema);
-    },
-  );
+    await syncing(cluster, schema);
+    proxy.freeze();
+    await moreWork(cluster, work, 200);
+    proxy.heal();
+    await moreWork(cluster, work, 100);
+    proxy.cut();
+    await moreWork(cluster, work, 300);
+    proxy.heal();
+    proxy.slow(300_000);
+    await moreWork(cluster, work, 200);
+    proxy.heal();
+    await work.finish();
+    await expectEqual(cluster, schema);
+  });
 });
 
 test("the target's disk fills in the copy and in replication: the error names it, and room is all it takes", async () => {
