@@ -148,7 +148,7 @@ async function moreWork(cluster: MigrationCluster, work: { committed(): number }
 }
 
 describe("the network", () => {
-  test.each(["source", "target"] as const)("to the %s is slow, freezes and is cut, while rows are copied and changes applied", async () => {
+  test("to the source is slow, freezes and is cut, while rows are copied and changes applied", async () => {
     const schema = "net_source";
     await makeShop(schema, 15_000);
     await using proxy: Proxy = await startProxy(world, source);
