@@ -168,11 +168,23 @@ describe("one master, two workers", () => {
     const again = await service.OperateSource({ op: "StartSource", config: [sourceYaml()] });
     expect(again["msg"]).toContain("[code=46007:");
 
-    const started = await service.StartTask({ task: taskYaml() });
+    // Errors of the task's file carry the class of the master.
+    for (const method of ["CheckTask", "StartTask"] as const)
+      expect((await service[method]({ task: "name: t1\nfoo: 1\n" }))["msg"]).toMatch(
+        /^\[code=20\d+:class=dm-master:scope=internal:level=medium\]/,
+      );
+    // A source that the task does not have fails alone.
+    const alone = await service.StartTask({ task: taskYaml(), sources: ["src-9"] });
+    expect(alone["sources"]).toEqual([{ result: false, msg: "source not found in task's config", source: "src-9", worker: "" }]);
+
+    const started = await service.StartTask({ task: taskYaml(), sources: ["src-9", "src-1"] });
     expect(started).toEqual({
       result: true,
       msg: "",
-      sources: [{ result: true, msg: "", source: "src-1", worker: "w1" }],
+      sources: [
+        { result: true, msg: "", source: "src-1", worker: "w1" },
+        { result: false, msg: "source not found in task's config", source: "src-9", worker: "" },
+      ],
       checkResult: "pre-check is passed. ",
     });
     const status = await until<QueryStatusListMessage>("sync runs", async () => {

@@ -251,6 +251,12 @@ describe("a migration whose processes come and go", () => {
     const frozen = processes.find((each) => each.name === before.worker) as Process;
     const frozenMs = world.clock.monotonicMs();
     frozen.child.kill("SIGSTOP");
+    // The status of what it ran is an answer with 38008 soon, not after the 30 s that a slow worker gets.
+    expect(await ask(master, "QueryStatus", {})).toMatchObject({
+      result: true,
+      sources: [{ result: false, msg: expect.stringContaining("[code=38008:"), sourceStatus: { worker: "" }, subTaskStatus: [] }],
+    });
+    expect(world.clock.monotonicMs() - frozenMs).toBeLessThan(6000);
     const members = () => ask(master, "ListMember", { worker: true });
     await until("the other worker is bound", async () => {
       const text = JSON.stringify(await members());

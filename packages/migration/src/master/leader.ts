@@ -28,6 +28,8 @@ export interface Leader extends AsyncDisposable {
   readonly state: SchedulerState;
   /** Carries out one event. Throws what the scheduler refuses; 42501 when the store does not take it. */
   apply(event: SchedulerEvent): Promise<SchedulerState>;
+  /** The last probe of the worker came back without an answer. */
+  isDoubted(worker: string): boolean;
 }
 
 export async function startLeader(options: LeaderOptions, signal: AbortSignal): Promise<Leader> {
@@ -47,6 +49,7 @@ class LeaderWork implements Leader {
   readonly #group = new TaskGroup();
   /** Probers of the workers whose keepalive key exists. */
   readonly #probers = new Map<string, AbortController>();
+  readonly #doubted = new Set<string>();
   #state: SchedulerState = stateFrom([]);
   #queue: Promise<unknown> = Promise.resolve();
   #isBroken = false;
@@ -86,6 +89,11 @@ class LeaderWork implements Leader {
     this.#group.spawn((own) => this.#watch(revision + 1, own));
     void this.#group.join().catch((error: unknown) => this.#break(error));
     this.#log.info("leader is ready", { workers: this.#state.workers.size, sources: this.#state.sources.size });
+  }
+
+  /** The last probe of the worker came back without an answer. */
+  isDoubted(worker: string): boolean {
+    return this.#doubted.has(worker);
   }
 
   apply(event: SchedulerEvent): Promise<SchedulerState> {
@@ -188,6 +196,8 @@ class LeaderWork implements Leader {
       signal.throwIfAborted();
       const next = afterProbe(liveness, result, world.clock.monotonicMs());
       liveness = next;
+      if (result === "alive") this.#doubted.delete(worker);
+      else this.#doubted.add(worker);
       if (next.isGone) {
         this.#log.warn("worker does not answer, so it loses its source before its lease ends", { worker, addr, probe: result });
         await this.apply({ kind: "offline", worker, evict: true });

@@ -2,7 +2,7 @@
  * `pb.Master`, one method a call: what dmctl, the JSON gateway, the OpenAPI and workers ask. Requests that are understood are answered
  * with `result` and `msg`, also when they fail; only a cluster without a leader throws.
  */
-import { isCodedError, Secret, type TlsFiles, type World } from "@skein/base";
+import { type CodedError, isCodedError, Secret, type TlsFiles, type World } from "@skein/base";
 import { type EtcdCluster, electionLeader, type Metastore, textOf } from "@skein/metastore";
 import type { Message } from "@skein/rpc";
 import type { PasswordCipher } from "../config/crypto.ts";
@@ -103,6 +103,8 @@ export interface ServiceContext {
 
 const waitTriesMax = 12;
 const pollDeadlineMs = 3000;
+const doubtedDeadlineMs = 3000;
+const doubtedPauseMs = 250;
 const noSignal = new AbortController().signal;
 
 /** The methods as the leader carries them out; `forwarding` puts followers before it. */
@@ -152,13 +154,30 @@ export function createMasterService(context: ServiceContext): MasterService {
       return (await ask(state, source, "QueryStatus", { name: task }, signal, deadlineMs)) as unknown as QueryStatusMessage;
     } catch (error) {
       signal?.throwIfAborted();
-      return {
-        result: false,
-        msg: asCodedError(error).message,
-        sourceStatus: { source, worker: "", result: null, relayStatus: null },
-        subTaskStatus: [],
-        blockers: [blockerOf(state, source)],
-      };
+      return unanswered(state, source, error);
+    }
+  };
+
+  /** As `queryOne`; a worker that does not answer the leader's probes either gets a short time, one that is only slow the whole. */
+  const queryUnlessDoubted = async (leader: Leader, source: string, task: string, signal: AbortSignal): Promise<QueryStatusMessage> => {
+    const worker = workerOf(leader.state, source);
+    const givenUp = new AbortController();
+    const answered = new AbortController();
+    const watch = async () => {
+      await world.clock.sleep(doubtedDeadlineMs, answered.signal);
+      while (worker !== null && !leader.isDoubted(worker)) await world.clock.sleep(doubtedPauseMs, answered.signal);
+      givenUp.abort(dmErrors.grpcRequest([], new Error(`worker ${worker ?? ""} answers neither this call nor the leader's probes`)));
+    };
+    const watching = watch().catch(() => {}); // its only failure is that the answer came first
+    try {
+      return await queryOne(leader.state, source, task, AbortSignal.any([signal, givenUp.signal]));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!givenUp.signal.aborted) throw error;
+      return unanswered(leader.state, source, givenUp.signal.reason);
+    } finally {
+      answered.abort(new DOMException("the call is over", "AbortError"));
+      await watching;
     }
   };
 
@@ -242,7 +261,7 @@ export function createMasterService(context: ServiceContext): MasterService {
           const failures = unknown.map(
             (source): CommonWorkerResponse => ({ result: false, msg: "source not found in task's config", source, worker: "" }),
           );
-          if (failures.length > 0) return { result: true, msg: "", sources: failures, checkResult: "" };
+          if (subtasks.length === 0) return { result: true, msg: "", sources: failures, checkResult: "" };
           requireBuilt(clear);
           const startTime = text(request, "startTime");
           const check = await parts.checkTask(clear, { errorCount: 10, warnCount: 10, startTime, signal });
@@ -262,17 +281,20 @@ export function createMasterService(context: ServiceContext): MasterService {
             stage: request["createOnly"] === true ? "Stopped" : "Running",
             cliArgs: startTime === "" ? null : { start_time: startTime, safe_mode_duration: "", wait_time_on_stop: "" },
           });
-          if (request["createOnly"] === true) return { result: true, msg: task.warnings.join("; "), sources: [], checkResult: check.text };
-          const sources = await Promise.all(
+          if (request["createOnly"] === true)
+            return { result: true, msg: task.warnings.join("; "), sources: failures, checkResult: check.text };
+          const started = await Promise.all(
             fresh
               .map((each) => each.sourceId)
               .toSorted()
               .map((source) => waitForStage(leader, task.name, source, "Start", signal)),
           );
+          const sources = [...failures, ...started].toSorted((a, b) => (a.source < b.source ? -1 : 1));
           return { result: true, msg: task.warnings.join("; "), sources, checkResult: check.text };
         });
       },
       { sources: [], checkResult: "" },
+      taskError,
     ),
 
     OperateTask: async (request, signal = noSignal) => {
@@ -333,20 +355,25 @@ export function createMasterService(context: ServiceContext): MasterService {
         return { result: true, msg: "", sources, checkResult: check.text };
       },
       { sources: [], checkResult: "" },
+      taskError,
     ),
 
-    CheckTask: answering(async (request, signal) => {
-      const leader = await context.leader();
-      const subtasks = makeSubtasks(parseTask(text(request, "task")), sourcesOf(leader.state), { decrypt });
-      const count = (field: string) => (request[field] === undefined ? 10 : Number(request[field]));
-      const outcome = await parts.checkTask(subtasks, {
-        errorCount: count("errCnt"),
-        warnCount: count("warnCnt"),
-        startTime: text(request, "startTime"),
-        signal,
-      });
-      return { result: outcome.passed, msg: outcome.text };
-    }, {}),
+    CheckTask: answering(
+      async (request, signal) => {
+        const leader = await context.leader();
+        const subtasks = makeSubtasks(parseTask(text(request, "task")), sourcesOf(leader.state), { decrypt });
+        const count = (field: string) => (request[field] === undefined ? 10 : Number(request[field]));
+        const outcome = await parts.checkTask(subtasks, {
+          errorCount: count("errCnt"),
+          warnCount: count("warnCnt"),
+          startTime: text(request, "startTime"),
+          signal,
+        });
+        return { result: outcome.passed, msg: outcome.text };
+      },
+      {},
+      taskError,
+    ),
 
     QueryStatus: answering(
       async (request, signal) => {
@@ -362,7 +389,9 @@ export function createMasterService(context: ServiceContext): MasterService {
         const isOverview = task === "" && wanted.length === 0;
         const answers = await Promise.all(
           sources.map(async (source) =>
-            isOverview && workerOf(state, source) === null ? unboundStatus(state, source) : queryOne(state, source, task, signal),
+            isOverview && workerOf(state, source) === null
+              ? unboundStatus(state, source)
+              : queryUnlessDoubted(leader, source, task, signal),
           ),
         );
         return { result: true, msg: "", sources: answers.map(asMessage) };
@@ -727,15 +756,22 @@ export function createMasterService(context: ServiceContext): MasterService {
 function answering(
   act: (request: Message, signal: AbortSignal) => Promise<Message>,
   rest: Message,
+  shown: (error: unknown) => CodedError = asCodedError,
 ): (request: Message, signal?: AbortSignal) => Promise<Message & Answer> {
   return async (request, signal = noSignal) => {
     try {
       return (await act(request, signal)) as Message & Answer;
     } catch (error) {
       if (signal.aborted || dmErrors.notLeader.is(error)) throw error;
-      return { result: false, msg: asCodedError(error).message, ...rest };
+      return { result: false, msg: shown(error).message, ...rest };
     }
   };
+}
+
+/** What a task's file or its databases made fail is the master's failure in these answers; the code stays. */
+function taskError(error: unknown): CodedError {
+  const coded = asCodedError(error);
+  return coded.class === "config" || coded.class === "database" ? coded.with({ class: "dm-master" }) : coded;
 }
 
 /** One caller at a time for a name; the others are refused with 46024. */
@@ -780,6 +816,16 @@ function blockerOf(state: SchedulerState, source: string): { what: string; nextS
 }
 
 /** The overview of a source that no worker has: an entry for each task that waits. */
+function unanswered(state: SchedulerState, source: string, error: unknown): QueryStatusMessage {
+  return {
+    result: false,
+    msg: asCodedError(error).message,
+    sourceStatus: { source, worker: "", result: null, relayStatus: null },
+    subTaskStatus: [],
+    blockers: [blockerOf(state, source)],
+  };
+}
+
 function unboundStatus(state: SchedulerState, source: string): QueryStatusMessage {
   const tasks = [...(state.subtasks.get(source)?.keys() ?? [])].toSorted();
   const shown = tasks[0] ?? "";

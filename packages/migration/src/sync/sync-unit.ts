@@ -92,7 +92,8 @@ export interface SyncUnit extends Unit {
 const batchChangesMax = 8_000;
 const batchBytesMax = 3 * 1024 * 1024;
 const pollMs = 1000;
-const lagStaleMs = 5000;
+/** A position of the source that is older proves nothing: two polls were missed. */
+const lagStaleMs = 2000;
 
 /** What operators told lives as long as the process: a unit ends with its error, the next one must know. */
 const operatorsOfWorld = new WeakMap<World, Map<string, Operators>>();
@@ -146,6 +147,8 @@ class Syncer implements SyncUnit {
   #ddl: DdlHandler | null = null;
   #tables: Tables | null = null;
   #master: Position | null = null;
+  /** When the source said so, by the local clock; null when it did not answer since. */
+  #masterAtMs: number | null = null;
   #saved = new Map<string, TableDefinition>();
   #isStopAsked = false;
   #wakeUp: (() => void) | null = null;
@@ -475,7 +478,8 @@ class Syncer implements SyncUnit {
     this.#wakeUp = () => called.resolve(null);
     if (this.#isStopAsked && !this.#isMidTransaction) return null;
     const waits: Promise<T | null>[] = [next, called.promise];
-    if (!applier.isIdle && applier.isBuilding) waits.push(applier.settled.then(() => null));
+    // Also when nothing follows: the checkpoint and the lag must not wait for the next event.
+    if (!applier.isIdle) waits.push(applier.settled.then(() => null));
     try {
       return await Promise.race(waits);
     } finally {
@@ -852,10 +856,12 @@ class Syncer implements SyncUnit {
         this.#master = await currentPosition(source, signal);
         const nowMs = this.#world.clock.nowMs();
         this.#lag.setClockOffset(seconds * 1000 - (beforeMs + nowMs) / 2);
-        this.#lag.observeSource(nowMs, appliedBefore === null || !this.#reaches(appliedBefore, this.#master));
+        this.#masterAtMs = beforeMs;
+        this.#lag.observeSource(beforeMs, appliedBefore === null || !this.#reaches(appliedBefore, this.#master));
       } catch (error) {
         signal.throwIfAborted();
         // The stream has its own connection and its own errors; until the source answers again the lag grows.
+        this.#masterAtMs = null;
         this.#lag.observeSource(this.#world.clock.nowMs(), true);
         this.#log.debug("the source did not answer", { error });
       }
@@ -892,7 +898,13 @@ class Syncer implements SyncUnit {
   #syncStatus(): SyncStatus {
     const applied = this.#applier?.applied ?? this.#lastStatus.applied;
     const flushed = this.#applier?.flushed ?? this.#lastStatus.flushed;
-    const master = this.#master;
+    const asked = this.#master;
+    // What was applied since proves that the source is at least there.
+    const master = asked !== null && applied !== null && comparePositions(applied, asked) > 0 ? applied : asked;
+    // What was applied since the last look at the source counts at once, and so does what was read.
+    if (this.#applier !== null) this.#lag.setPending(this.#applier.oldestPendingMs);
+    if (applied !== null && asked !== null && this.#masterAtMs !== null && this.#reaches(applied, asked))
+      this.#lag.observeSource(this.#masterAtMs, false);
     const lagMs = this.#hasEnded
       ? Math.max(1, this.#lag.lagMs(this.#world.clock.nowMs(), 0))
       : this.#lag.lagMs(this.#world.clock.nowMs(), lagStaleMs);

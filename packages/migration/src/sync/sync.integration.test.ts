@@ -141,6 +141,30 @@ describe.each([
     }
   });
 
+  test("lag is 0 soon after the last change, without waiting for the source's next sign of life, and not before", async () => {
+    const config = testSubtask(source, target, { name: "idle" });
+    const running = start(config);
+    const sync = () => {
+      const status = running.unit.status();
+      return status.kind === "Sync" ? status.sync : null;
+    };
+    try {
+      for (let round = 0; round < 3; round++) {
+        await synced(running, config);
+        const appliedMs = world.clock.monotonicMs();
+        while (sync()?.synced !== true) {
+          expect(world.clock.monotonicMs() - appliedMs).toBeLessThan(4000);
+          await world.clock.sleep(10);
+        }
+        expect(sync()).toMatchObject({ lagMs: 0, secondsBehindMaster: 0 });
+        expect(sync()?.syncerBinlog).toBe(sync()?.masterBinlog);
+      }
+    } finally {
+      await running.kill();
+    }
+    expect(sync()?.synced).toBe(false);
+  });
+
   test("types that one family has alone, and keys of odd types", async () => {
     const config = testSubtask(source, target, { name: "own", sourceId: "src-9", serverId: 4848 });
     const running = start(config);
