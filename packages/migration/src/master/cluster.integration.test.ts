@@ -3,13 +3,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nodeWorld } from "@skein/base";
-import { openMetastore } from "@skein/metastore";
+import { type KeyValue, openMetastore, textOf } from "@skein/metastore";
 import { type DatabaseServer, freePort, startMariadb } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { launchMaster } from "../config/process-config.ts";
 import { dmErrors } from "../errors.ts";
 import type { SyncStatus, Unit } from "../unit.ts";
-import { keys } from "../wire/keys.ts";
+import { encode, keys } from "../wire/keys.ts";
 import type { QueryStatusListMessage, SourcesAnswer } from "../wire/messages.ts";
 import { startWorker, type Worker } from "../worker/dm-worker.ts";
 import { workerReaders } from "../worker/readers.ts";
@@ -111,7 +111,7 @@ async function openWorkerProcess(name: string, masterPort: number, port?: number
     {
       ...workerReaders,
       firstStep: async () => 0,
-      openUnit: async (step, context) => countingUnit(step === "copy" ? "Load" : "Sync", context),
+      openUnit: async (step, context) => countingUnit(step === "sync" ? "Sync" : "Load", context),
     },
   );
   cleanups.push(() => worker.close());
@@ -317,5 +317,28 @@ describe("one master, two workers", () => {
     await until("its unit is killed", async () => journal.includes("x1 is killed in Sync"));
     expect(journal).not.toContain("x1 stops Sync");
     await until("it is back", async () => journal.includes("x1 runs Sync") && (await subtask())?.stage === "Running");
+
+    // A load of a dump's files belongs to the worker that has them, until all is loaded.
+    const holds = () => store.get(keys.loadTask("t2", "src-1"));
+    const loading = async () =>
+      ((await service.QueryStatus({ name: "t2" })) as unknown as QueryStatusListMessage).sources[0]?.subTaskStatus[0] ?? null;
+    journal.length = 0;
+    await store.put(keys.loadTask("t2", "src-1"), encode.loadTask("x9"));
+    const loadYaml = taskYaml().replace("name: t1", "name: t2").replace("task-mode: all", "task-mode: load&sync");
+    await service.StartTask({ task: loadYaml });
+    const refused = await until("the load is refused", async () => (await loading())?.result?.errors[0] ?? null);
+    expect(refused).toMatchObject({ ErrCode: 34017, Message: "different worker in load stage, previous worker: x9, current worker: x1" });
+    expect(journal).not.toContain("x1 runs Load");
+    journal.length = 0;
+    await store.delete({ key: keys.loadTask("t2", "src-1") });
+    failures.push(dmErrors.notSet(["write"], new Error("Error 1062 (23000): Duplicate entry")));
+    await until("the load has failed and is held", async () => {
+      if ((await loading())?.result?.errors[0]?.ErrCode === 34017) await service.OperateTask({ op: "Resume", name: "t2" });
+      return (await loading())?.result?.errors[0]?.ErrCode === 50000;
+    });
+    expect(textOf((await holds()) as KeyValue)).toBe(encode.loadTask("x1"));
+    await service.OperateTask({ op: "Resume", name: "t2" });
+    await until("sync runs after the load", async () => journal.includes("x1 runs Sync"));
+    expect(await holds()).toBeNull();
   }, 60_000);
 });

@@ -161,12 +161,13 @@ export function createMasterService(context: ServiceContext): MasterService {
   /** As `queryOne`; a worker that does not answer the leader's probes either gets a short time, one that is only slow the whole. */
   const queryUnlessDoubted = async (leader: Leader, source: string, task: string, signal: AbortSignal): Promise<QueryStatusMessage> => {
     const worker = workerOf(leader.state, source);
+    if (worker === null) return queryOne(leader.state, source, task, signal);
     const givenUp = new AbortController();
     const answered = new AbortController();
     const watch = async () => {
       await world.clock.sleep(doubtedDeadlineMs, answered.signal);
-      while (worker !== null && !leader.isDoubted(worker)) await world.clock.sleep(doubtedPauseMs, answered.signal);
-      givenUp.abort(dmErrors.grpcRequest([], new Error(`worker ${worker ?? ""} answers neither this call nor the leader's probes`)));
+      while (!leader.isDoubted(worker)) await world.clock.sleep(doubtedPauseMs, answered.signal);
+      givenUp.abort(dmErrors.grpcRequest([], new Error(`worker ${worker} answers neither this call nor the leader's probes`)));
     };
     const watching = watch().catch(() => {}); // its only failure is that the answer came first
     try {

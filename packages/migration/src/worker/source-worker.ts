@@ -7,7 +7,7 @@ import { decodeHexKey, follow, type Metastore, textOf } from "@skein/metastore";
 import type { SourceConfig } from "../config/source-config.ts";
 import type { StartOptions, SubtaskConfig } from "../config/subtask-config.ts";
 import { dmErrors } from "../errors.ts";
-import { type CliArgsValue, keys, prefixes, type StageValue } from "../wire/keys.ts";
+import { type CliArgsValue, encode, keys, prefixes, type StageValue } from "../wire/keys.ts";
 import { type Stage, stageOf, type SubTaskStatusMessage } from "../wire/messages.ts";
 import { decideResume, initialResumeState, type ResumeState } from "./core/auto-resume.ts";
 import { Subtask } from "./subtask.ts";
@@ -180,6 +180,7 @@ export class SourceWorker implements AsyncDisposable {
       units,
       log,
       loadConfig: () => this.#loadConfig(task),
+      loadFiles: this.#loadFiles(task),
       ...(onFailed === undefined ? {} : { onFailed: (unit, canResume) => onFailed(task, unit, canResume) }),
     });
     const entry: Entry = {
@@ -203,6 +204,22 @@ export class SourceWorker implements AsyncDisposable {
     return {
       config: readSubtask(textOf(item), source),
       start: startOptions(args === null ? null : (JSON.parse(textOf(args)) as CliArgsValue)),
+    };
+  }
+
+  #loadFiles(task: string) {
+    const { store, source, worker } = this.#options;
+    const key = keys.loadTask(task, source.sourceId);
+    return {
+      take: async () => {
+        const item = await store.get(key);
+        const holder = item === null ? null : (JSON.parse(textOf(item)) as string);
+        if (holder !== null && holder !== worker) throw dmErrors.loadOtherWorker([holder, worker]);
+        if (holder === null) await store.put(key, encode.loadTask(worker));
+      },
+      leave: async () => {
+        await store.delete({ key });
+      },
     };
   }
 

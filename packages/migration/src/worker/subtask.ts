@@ -21,6 +21,8 @@ export interface SubtaskOptions {
   readonly units: Units;
   /** Read at each run, so that a resume takes what was changed meanwhile. */
   readonly loadConfig: () => Promise<{ readonly config: SubtaskConfig; readonly start: StartOptions }>;
+  /** Whose files a load reads: taken before it starts (throws 34017 when another worker holds them), left when all is loaded. */
+  readonly loadFiles: { take(): Promise<void>; leave(): Promise<void> };
   readonly log: Logger;
   readonly onFailed?: (unit: string, isResumable: boolean) => void;
 }
@@ -139,8 +141,11 @@ export class Subtask {
       } else if (this.#step >= this.#steps.length) this.#step = 0;
       for (;;) {
         signal.throwIfAborted();
-        await this.#runUnit(this.#steps[this.#step] as StepKind, config, start, signal);
+        const step = this.#steps[this.#step] as StepKind;
+        if (step === "load") await this.#options.loadFiles.take();
+        await this.#runUnit(step, config, start, signal);
         if (run.isStopAsked) break;
+        if (step === "load") await this.#options.loadFiles.leave();
         if (this.#step + 1 >= this.#steps.length) return this.#apply({ kind: "allFinished" });
         this.#step++;
         this.#lastStatus = null;
