@@ -191,11 +191,13 @@ async function runSeed(seed: number, rule: Rule): Promise<{ readonly deaths: num
   const frozen: Worker[] = [];
   let deaths = 0;
   let worker = launch();
-  for (let steps = 0; worker.outcome !== "done"; steps++) {
+  for (let steps = 0; ; steps++) {
     if (steps > 5000) throw new Error("no progress");
     await settle();
-    if (worker.outcome !== "running") {
-      const { error } = worker.outcome;
+    const { outcome } = worker;
+    if (outcome === "done") break;
+    if (outcome !== "running") {
+      const { error } = outcome;
       // A lost COMMIT of what may run only once is an error by design; the subtask is started again.
       if (!isCodedError(error) || error.code !== dmErrors.databaseInvalidConnection([]).code) throw error;
       worker = launch();
