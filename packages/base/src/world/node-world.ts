@@ -160,13 +160,16 @@ export const nodeDisk: Disk = {
   },
 };
 
+/** A peer that vanished without a word (power, a firewall that forgot the connection) is noticed in about 20 s. */
+const deadPeers = { keepAlive: true, keepAliveInitialDelay: 10_000 } as const;
+
 const nodeNetwork: Network = {
   connect: (options) =>
     new Promise<Duplex>((resolve, reject) => {
       if (options.signal?.aborted) return reject(options.signal.reason);
       const socket: Socket =
         options.tls === undefined
-          ? connectTcp({ host: options.host, port: options.port, noDelay: true })
+          ? connectTcp({ host: options.host, port: options.port, noDelay: true, ...deadPeers })
           : connectTls({
               host: options.host,
               port: options.port,
@@ -211,7 +214,7 @@ const nodeNetwork: Network = {
       };
       const server =
         options.tls === undefined
-          ? createServer({ noDelay: true }, accept)
+          ? createServer({ noDelay: true, ...deadPeers }, accept)
           : createTlsServer(
               {
                 ...tlsMaterial(options.tls),
