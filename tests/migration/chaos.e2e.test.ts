@@ -7,10 +7,11 @@ import { join } from "node:path";
 import { compareSchemas } from "@skein/cli";
 import { nodeWorld, seededRandom } from "@skein/base";
 import { type DatabaseServer, openSql, startMariadb } from "@skein/servers";
+import { seeds } from "@skein/sim";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Endpoint, MigrationCluster, type SubtaskAnswer } from "../support/cluster.ts";
 import { type Proxy, startProxy } from "../support/proxy.ts";
-import { untilApplied } from "./migrate.ts";
+import { migrateAndCompare, untilApplied } from "./migrate.ts";
 
 const world = nodeWorld();
 let source: DatabaseServer;
@@ -148,42 +149,45 @@ async function moreWork(cluster: MigrationCluster, work: { committed(): number }
 }
 
 describe("the network", () => {
-  test("to the source is slow, freezes and is cut, while rows are copied and changes applied", async () => {
-    const schema = "net_source";
-    await makeShop(schema, 15_000);
-    await using proxy: Proxy = await startProxy(world, source);
-    const seen = { ...source, host: proxy.host, port: proxy.port };
-    await using cluster = await MigrationCluster.start({ workers: 1 });
-    await cluster.ready();
-    await cluster.createSource("src-1", seen, quickResume);
-    await using work = startWork(schema, 1);
-    proxy.slow(800_000);
-    await cluster.startTask(taskText(schema, schema, target));
+  test.each(["source", "target"] as const)(
+    "to the %s is slow, freezes and is cut, while rows are copied and changes applied",
+    async (side) => {
+      const schema = `net_${side}`;
+      await makeShop(schema, 15_000);
+      await using proxy: Proxy = await startProxy(world, side === "source" ? source : target);
+      const seen = { ...(side === "source" ? source : target), host: proxy.host, port: proxy.port };
+      await using cluster = await MigrationCluster.start({ workers: 1 });
+      await cluster.ready();
+      await cluster.createSource("src-1", side === "source" ? seen : source, quickResume);
+      await using work = startWork(schema, 1);
+      proxy.slow(800_000);
+      await cluster.startTask(taskText(schema, schema, side === "target" ? seen : target));
 
-    await copying(cluster, schema);
-    proxy.freeze();
-    await moreWork(cluster, work, 200);
-    proxy.heal();
-    proxy.slow(800_000);
-    await copying(cluster, schema);
-    proxy.cut();
-    await moreWork(cluster, work, 200);
-    proxy.heal();
+      await copying(cluster, schema);
+      proxy.freeze();
+      await moreWork(cluster, work, 200);
+      proxy.heal();
+      proxy.slow(800_000);
+      await copying(cluster, schema);
+      proxy.cut();
+      await moreWork(cluster, work, 200);
+      proxy.heal();
 
-    await syncing(cluster, schema);
-    proxy.freeze();
-    await moreWork(cluster, work, 200);
-    proxy.heal();
-    await moreWork(cluster, work, 100);
-    proxy.cut();
-    await moreWork(cluster, work, 300);
-    proxy.heal();
-    proxy.slow(300_000);
-    await moreWork(cluster, work, 200);
-    proxy.heal();
-    await work.finish();
-    await expectEqual(cluster, schema);
-  });
+      await syncing(cluster, schema);
+      proxy.freeze();
+      await moreWork(cluster, work, 200);
+      proxy.heal();
+      await moreWork(cluster, work, 100);
+      proxy.cut();
+      await moreWork(cluster, work, 300);
+      proxy.heal();
+      proxy.slow(300_000);
+      await moreWork(cluster, work, 200);
+      proxy.heal();
+      await work.finish();
+      await expectEqual(cluster, schema);
+    },
+  );
 });
 
 test("the target's disk fills in the copy and in replication: the error names it, and room is all it takes", async () => {
@@ -336,6 +340,55 @@ test("wrong passwords and missing privileges: refused with user and host, and th
   for (const password of [secret, source.password, target.password]) expect(said.includes(password)).toBe(false);
 });
 
+test("a worker is frozen beyond its take-over, wakes up, and writes nothing", async () => {
+  const schema = "frozen";
+  await makeShop(schema, 3_000);
+  await using cluster = await MigrationCluster.start({ workers: 2, workerFlags: ["--keepalive-ttl", "3"] });
+  await cluster.ready();
+  await cluster.createSource("src-1", source, quickResume);
+  await cluster.startTask(taskText(schema, schema, target));
+  await using work = startWork(schema, 4);
+  await syncing(cluster, schema);
+  const bound = async () => (await cluster.dmctl("query-status", schema)).json.sources?.[0]?.sourceStatus?.worker ?? "";
+  for (let round = 0; round < 2; round++) {
+    const before = await bound();
+    const worker = cluster.workers.find(({ name }) => name === before);
+    await worker?.kill("SIGSTOP");
+    await cluster.eventually("another worker has taken over", async () => {
+      const now = await bound();
+      return now !== "" && now !== before;
+    });
+    await syncing(cluster, schema);
+    const checkpoint = `SELECT epoch, worker FROM dm_meta.${schema}_fence`;
+    const fence = await target.sql(checkpoint);
+    await worker?.kill("SIGCONT");
+    await moreWork(cluster, work, 150);
+    expect(await target.sql(checkpoint)).toEqual(fence); // nobody took it back
+    await cluster.ready();
+  }
+  await work.finish();
+  await expectEqual(cluster, schema);
+});
+
+describe("both workers are killed again and again, with DDL", () => {
+  test.each(seeds({ fixed: 1, fresh: 1 }))("seed %i", async (seed) => {
+    await migrateAndCompare({
+      seed: seed + 60_000_000,
+      source,
+      target,
+      flavor: "mariadb",
+      transactions: 400,
+      initialRowsMax: 3000,
+      harmSteps: 8,
+      harm: async (cluster, random) => {
+        const killed = random.chance(0.5) ? cluster.workers : [random.pick(cluster.workers)];
+        await Promise.all(killed.map((worker) => worker.kill("SIGKILL")));
+        for (const worker of killed) worker.restart();
+      },
+    });
+  });
+});
+
 test("the target's server is killed while rows are copied and while changes are applied", async () => {
   const schema = "server_killed";
   await makeShop(schema, 15_000);
@@ -355,6 +408,45 @@ test("the target's server is killed while rows are copied and while changes are 
   await target.kill("SIGKILL");
   await moreWork(cluster, work, 100);
   await target.restart();
+  await work.finish();
+  await expectEqual(cluster, schema);
+});
+
+test("pause, resume, stop, start and clean ends of the worker, in a loop under load", async () => {
+  const schema = "commands";
+  await makeShop(schema, 10_000);
+  await using proxy = await startProxy(world, target);
+  proxy.slow(800_000);
+  await using cluster = await MigrationCluster.start({ workers: 1 });
+  await cluster.ready();
+  await cluster.createSource("src-1", source, quickResume);
+  const text = taskText(schema, schema, { ...target, host: proxy.host, port: proxy.port });
+  await cluster.startTask(text);
+  await using work = startWork(schema, 6);
+  const worker = cluster.workers[0];
+  const ok = async (...args: string[]) => {
+    const { json, stdout } = await cluster.dmctl(...args);
+    expect(json, `${args.join(" ")}: ${stdout}`).toMatchObject({ result: true });
+    expect(json.sources?.filter(({ result }) => !result) ?? [], args.join(" ")).toEqual([]);
+  };
+  for (let round = 0; round < 6; round++) {
+    if (round === 2) {
+      proxy.heal();
+      await syncing(cluster, schema);
+    }
+    await ok("pause-task", schema);
+    await ok("resume-task", schema);
+    await moreWork(cluster, work, 20);
+    await ok("stop-task", schema);
+    await ok("start-task", join(cluster.folder, `${schema}.yaml`));
+    if (round % 2 === 0) await ok("pause-task", schema);
+    await worker?.kill("SIGTERM");
+    expect((await worker?.child.exited)?.code).toBe(0);
+    worker?.restart();
+    await cluster.ready();
+    if (round % 2 === 0) await cluster.eventually("resumed", async () => (await cluster.dmctl("resume-task", schema)).json.result === true);
+    await moreWork(cluster, work, 20);
+  }
   await work.finish();
   await expectEqual(cluster, schema);
 });

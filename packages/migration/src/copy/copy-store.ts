@@ -42,6 +42,8 @@ export interface CopyState {
   /** All tables are finished. */
   readonly isComplete: boolean;
   readonly lowest: Position;
+  /** Every table that was there at this position is known. */
+  readonly end: Position;
   readonly tables: readonly CopiedTable[];
   /** Null: the copy knows nothing of this table, its changes count from `lowest` on. */
   table(schema: string, table: string): CopiedTable | null;
@@ -205,7 +207,8 @@ export async function loadCopyState(
   if (exists.rows.length === 0) return null;
   const rows = await createCopyStore(reader, config, flavor).tables(signal);
   // An empty name is the point where the copy began: it counts also when there is no table at all.
-  const begin = rows.find(({ schema }) => schema === "")?.low ?? null;
+  const whole = rows.find(({ schema }) => schema === "");
+  const begin = whole?.low ?? null;
   if (begin === null) return null;
   const tables: CopiedTable[] = [];
   let lowest: Position | null = null;
@@ -218,6 +221,7 @@ export async function loadCopyState(
   return {
     isComplete: rows.every(({ schema, state }) => schema === "" || state === "finished" || state === "gone"),
     lowest: lowest ?? begin,
+    end: whole?.high ?? begin,
     tables,
     table: (schema, table) => byName.get(`${schema}\u0000${table}`) ?? null,
   };

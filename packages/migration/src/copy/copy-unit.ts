@@ -246,9 +246,18 @@ class CopyUnit implements Unit {
       if (this.#stopping) return;
       // Tables that came while the copy ran: theirs is a low watermark of their own.
       const before = names;
+      const connection = await control.get();
+      const end = await sourceWork(() => lowWatermark(this.#world, connection, signal), signal);
       names = await this.#register(control, router, asked, signal);
-      if (names === before) return;
+      if (names === before) return await this.#end(end);
     }
+  }
+
+  /** Every table that is there at `end` is known and copied: what came and went before needs no following. */
+  async #end(end: Position): Promise<void> {
+    const { target, store } = this.#opened();
+    const row = { schema: "", table: "", state: "finished" as const, low: this.#begin, high: end, definition: null, isTargetOurs: false };
+    await target.transaction([store.saveTable(row)], { repeat: () => [store.saveTable(row)] });
   }
 
   async #openTarget(threads: number, signal: AbortSignal): Promise<Target> {

@@ -257,6 +257,24 @@ export class DdlHandler {
     // What the copy took is what the table was after this statement.
     if (names.length > 0 && names.every(({ schema, name }) => tables.isCopied(schema, name, event.end))) return nothingDone;
 
+    const [rename] = statementRenames(statement);
+    if (rename !== undefined) {
+      const isCopied = ({ schema, name }: { readonly schema?: string; readonly name: string }) =>
+        tables.isCopied(schema ?? event.schema, name, event.end);
+      if (isCopied(rename.to) && !isCopied(rename.from)) {
+        // The copy took the table under its new name already: what is left to do is to take the old one away.
+        return await this.#real({ kind: "dropTables", tables: [rename.from], ifExists: true }, event, sqlMode, isRepeat, signal);
+      }
+      if (isCopied(rename.from) && !isCopied(rename.to)) {
+        throw dmErrors.ddlJob(
+          [event.sql.slice(0, 500)],
+          new Error(
+            `${rename.to.name} was copied before ${rename.from.name} got its name, so the rows of the latter are not in the target; stop the task, empty the target's tables, and start it with --remove-meta`,
+          ),
+        );
+      }
+    }
+
     let before: TableDefinition | undefined;
     if (statement.kind !== "createTable" && statement.kind !== "dropTables") {
       for (const { schema, name } of names) before ??= (await tables.track(schema, name, signal)) ?? undefined;

@@ -29,6 +29,8 @@ import { planTable, type TablePlan } from "./core/table-plan.ts";
 export interface CopyWatermarks {
   /** Where replication has to begin. */
   readonly lowest: Position;
+  /** Every table that was there at this position is known. */
+  readonly end: Position;
   /** Null: the copy knows nothing of this table. */
   table(
     schema: string,
@@ -120,10 +122,12 @@ export class Tables {
     return filter.tableAllowed(schema, table);
   }
 
-  /** A change that ends there came with the full copy of its table. */
+  /** A change that ends there came with the full copy, or does not matter to it. */
   isCopied(schema: string, table: string, end: Position): boolean {
-    const copied = this.#options.copy?.table(schema, table) ?? null;
-    return copied !== null && comparePositions(end, copied.low) <= 0;
+    const { copy } = this.#options;
+    if (copy === null) return false;
+    // A table that came and went while others were copied: all that it held is in those that the copy knows, or is gone.
+    return comparePositions(end, copy.table(schema, table)?.low ?? copy.end) <= 0;
   }
 
   /** A structure in the tracker as it is before the statement at hand; the target's own is closest when nothing was saved. */
