@@ -33,7 +33,7 @@ process.exitCode = await runProcess({
         keepaliveTtlSeconds: config.keepaliveTtlSeconds,
         configToml: config.toml,
         versionText: versionText(),
-        ...(tls === null ? {} : { tls }),
+        ...(tls === null ? {} : { tls, certAllowedCn: config.tls?.certAllowedCn ?? [] }),
       },
       { ...workerReaders, openUnit, firstStep },
     );

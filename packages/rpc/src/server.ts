@@ -50,7 +50,8 @@ export interface ServerOptions {
   readonly host: string;
   /** 0 takes a free one; see `RpcServer.port`. */
   readonly port: number;
-  readonly tls?: TlsFiles & { readonly requestCert?: boolean };
+  /** With `allowedCommonNames` only clients whose certificate has one of them are served. */
+  readonly tls?: TlsFiles & { readonly requestCert?: boolean; readonly allowedCommonNames?: readonly string[] };
   readonly services?: readonly ServiceRegistration[];
   /** Answers HTTP/1 requests, for example `(request, response) => app.routing(request, response)` of fastify. Without it: 404. */
   readonly http?: RequestListener;
@@ -137,7 +138,15 @@ export async function createServer(world: World, options: ServerOptions): Promis
         port: options.port,
         connectionsMax: limits.connectionsMax,
         // gRPC clients insist on having h2 confirmed.
-        ...(options.tls === undefined ? {} : { tls: { ...options.tls, alpn: ["h2", "http/1.1"] } }),
+        ...(options.tls === undefined
+          ? {}
+          : {
+              tls: {
+                ...options.tls,
+                alpn: ["h2", "http/1.1"],
+                onRefused: (reason, { address, port }) => world.log.warn("TLS connection refused", { reason, peer: `${address}:${port}` }),
+              },
+            }),
       },
       onConnection,
     )

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { randomBytes, randomFillSync } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
-import { connect as connectTcp, createServer, type Socket } from "node:net";
+import { connect as connectTcp, createServer, isIP, type Socket } from "node:net";
 import { dirname } from "node:path";
 import type { Duplex } from "node:stream";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
@@ -173,8 +173,10 @@ const nodeNetwork: Network = {
           : connectTls({
               host: options.host,
               port: options.port,
-              servername: options.tls.serverName ?? options.host,
+              // Server name indication has no addresses; without a name the certificate is checked against the host.
+              ...serverName(options.tls.serverName ?? options.host),
               ...tlsMaterial(options.tls),
+              ...deadPeers,
             });
       const timer =
         options.timeoutMs === undefined
@@ -210,20 +212,32 @@ const nodeNetwork: Network = {
         open.add(socket);
         socket.setNoDelay(true);
         socket.once("close", () => open.delete(socket));
-        onConnection(socket, { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 });
+        onConnection(socket, peerOf(socket));
       };
+      const allowed = options.tls?.allowedCommonNames ?? [];
       const server =
         options.tls === undefined
           ? createServer({ noDelay: true, ...deadPeers }, accept)
           : createTlsServer(
               {
                 ...tlsMaterial(options.tls),
-                requestCert: options.tls.requestCert ?? false,
+                ...deadPeers,
+                noDelay: true,
+                requestCert: options.tls.requestCert === true || allowed.length > 0,
                 rejectUnauthorized: true,
+                handshakeTimeout: tlsHandshakeMs,
                 ...(options.tls.alpn === undefined ? {} : { ALPNProtocols: [...options.tls.alpn] }),
               },
-              accept,
-            );
+              (socket) => {
+                if (allowed.length === 0) return accept(socket);
+                const { CN } = socket.getPeerCertificate().subject ?? {};
+                const names = typeof CN === "string" ? [CN] : (CN ?? []);
+                if (names.some((name) => allowed.includes(name))) return accept(socket);
+                options.tls?.onRefused?.(`the certificate's common name ${JSON.stringify(names.join(","))} is not allowed`, peerOf(socket));
+                socket.on("error", () => {});
+                socket.destroy();
+              },
+            ).on("tlsClientError", (error, socket) => options.tls?.onRefused?.(error.message, peerOf(socket)));
       server.once("error", reject);
       server.listen(options.port, options.host, () => {
         server.off("error", reject);
@@ -241,6 +255,17 @@ const nodeNetwork: Network = {
       });
     }),
 };
+
+/** How long a client may take for its handshake. */
+const tlsHandshakeMs = 10_000;
+
+function serverName(name: string): { readonly servername?: string } {
+  return isIP(name) === 0 ? { servername: name } : {};
+}
+
+function peerOf(socket: Socket): { readonly address: string; readonly port: number } {
+  return { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
+}
 
 function tlsMaterial(tls: { ca?: string | Uint8Array; cert?: string | Uint8Array; key?: string | Uint8Array }) {
   const buffer = (data: string | Uint8Array) => (typeof data === "string" ? data : Buffer.from(data));

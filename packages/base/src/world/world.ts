@@ -97,7 +97,12 @@ export interface Network {
       /** 0 takes a free one; see `Listener.port`. */
       readonly port: number;
       readonly tls?: TlsFiles & {
+        /** Clients must show a certificate that `ca` signed. */
         readonly requestCert?: boolean;
+        /** Common names that clients' certificates may have; implies `requestCert`. Empty: any. */
+        readonly allowedCommonNames?: readonly string[];
+        /** Called with the reason for each connection that is refused before `onConnection`. */
+        readonly onRefused?: (reason: string, peer: { readonly address: string; readonly port: number }) => void;
         /** Protocols that are offered to clients which ask for one, best first: `h2`, `http/1.1`. */
         readonly alpn?: readonly string[];
       };

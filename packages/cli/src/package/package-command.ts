@@ -70,7 +70,7 @@ export async function buildPackage(world: World, executable: Executable, outFold
       "#!/bin/sh",
       'self=$(readlink -f -- "$0")',
       'lib=$(dirname -- "$self")/lib',
-      `exec "$lib/node" --disable-warning=ExperimentalWarning --max-semi-space-size=8 --heap-growing-percent=40 "$lib/${executable.name}.mjs" "$@"`,
+      `exec "$lib/node" --disable-warning=ExperimentalWarning --disable-warning=DEP0123 --max-semi-space-size=8 --heap-growing-percent=40 "$lib/${executable.name}.mjs" "$@"`,
       "",
     ].join("\n");
     await world.disk.writeFileAtomic(join(content, executable.name), launcher, { mode: 0o755 });

@@ -24,8 +24,8 @@ export interface EtcdMemberOptions {
   readonly initialClusterState: "new" | "existing";
   /** Further flags without dashes, for example `{"max-txn-ops": "2048", "quota-backend-bytes": "2147483648"}`. */
   readonly flags?: Readonly<Record<string, string>>;
-  /** Paths, for both ports. */
-  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
+  /** Paths, for both ports. `serverName` is what the certificate is for when `clientUrls` name another host. */
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string; readonly serverName?: string };
 }
 
 export interface EtcdMember extends AsyncDisposable {
@@ -164,7 +164,10 @@ export function etcdArguments(options: EtcdMemberOptions): string[] {
 async function tlsOf(world: World, options: EtcdMemberOptions) {
   if (options.tls === undefined) return {};
   const [ca, cert, key] = await Promise.all([options.tls.ca, options.tls.cert, options.tls.key].map((path) => world.disk.readFile(path)));
-  return { tls: { ca: ca as Uint8Array, cert: cert as Uint8Array, key: key as Uint8Array } };
+  const { serverName } = options.tls;
+  return {
+    tls: { ca: ca as Uint8Array, cert: cert as Uint8Array, key: key as Uint8Array, ...(serverName === undefined ? {} : { serverName }) },
+  };
 }
 
 /** The guard's first line; null when it ended without one. */

@@ -170,10 +170,11 @@ class MasterProcess implements Master {
     });
     const metrics = createMasterMetrics({ leader: () => this.#leader, leaderStarts: () => this.#leaderStarts });
     const { host, port } = splitAddress(config.masterAddr);
+    const scheme = tls === undefined ? "http" : "https";
     this.#server = await createServer(this.#world, {
       host: host === "" ? "0.0.0.0" : host,
       port,
-      ...(tls === undefined ? {} : { tls }),
+      ...(tls === undefined ? {} : { tls: { ...tls, allowedCommonNames: config.tls?.certAllowedCn ?? [] } }),
       services: [
         {
           service: masterWire,
@@ -193,7 +194,7 @@ class MasterProcess implements Master {
           ),
         },
         ...withMembers(
-          etcdServices(this.#world, store.store, { name: config.name, clientUrls: [`http://${config.advertiseAddr}`] }),
+          etcdServices(this.#world, store.store, { name: config.name, clientUrls: [`${scheme}://${config.advertiseAddr}`] }),
           store.cluster,
         ),
       ],
@@ -381,17 +382,26 @@ async function openStore(world: World, config: MasterConfig, tls: TlsFiles | und
     await world.disk.writeFileAtomic(`${dataDir}/join`, initialCluster);
   }
   const clientPort = await freePort(world);
+  const scheme = tls === undefined ? "http" : "https";
+  // It listens on loopback, and its certificate is this master's: for the address that others use.
+  const serverName = splitAddress(config.advertiseAddr).host;
+  const memberTls = tls === undefined ? {} : { tls: { ...tls, serverName } };
   const member = await startEtcdMember(world, {
     name: config.name,
     dataDir,
     peerUrls: config.peerUrls.split(","),
     advertisePeerUrls: config.advertisePeerUrls.split(","),
-    clientUrls: [`http://127.0.0.1:${clientPort}`],
+    clientUrls: [`${scheme}://127.0.0.1:${clientPort}`],
     // What others see is this master's own port, which serves etcd's protocol too.
-    advertiseClientUrls: [`http://${config.advertiseAddr}`],
+    advertiseClientUrls: [`${scheme}://${config.advertiseAddr}`],
     initialCluster,
     initialClusterState: state,
+    ...(tls === undefined || config.tls === null
+      ? {}
+      : { tls: { ca: config.tls.ca, cert: config.tls.cert, key: config.tls.key, serverName } }),
     flags: {
+      // Of the allowed names etcd takes one only.
+      ...(config.tls?.certAllowedCn[0] === undefined ? {} : { "peer-cert-allowed-cn": config.tls.certAllowedCn[0] }),
       "max-txn-ops": String(config.maxTxnOps),
       "max-request-bytes": String(config.maxRequestBytes),
       "auto-compaction-mode": config.autoCompactionMode,
@@ -408,8 +418,8 @@ async function openStore(world: World, config: MasterConfig, tls: TlsFiles | und
   const endpoints = member.endpoints;
   const limits = { operationsMax: config.maxTxnOps, requestBytesMax: config.maxRequestBytes };
   return {
-    store: await openMetastore(world, { kind: "etcd", endpoints, ...limits }),
-    cluster: openEtcdCluster(world, { endpoints }),
+    store: await openMetastore(world, { kind: "etcd", endpoints, ...limits, ...memberTls }),
+    cluster: openEtcdCluster(world, { endpoints, ...memberTls }),
     member,
   };
 }

@@ -35,6 +35,8 @@ export interface WorkerOptions {
   readonly join: readonly string[];
   readonly keepaliveTtlSeconds: number;
   readonly tls?: TlsFiles;
+  /** Common names of the clients that are served; empty: any. */
+  readonly certAllowedCn?: readonly string[];
   /** Its configuration as TOML, for `config worker`. */
   readonly configToml: string;
   readonly versionText: string;
@@ -105,7 +107,7 @@ class WorkerProcess implements Worker {
     this.#server = await createServer(this.#world, {
       host: options.host,
       port: options.port,
-      ...(options.tls === undefined ? {} : { tls: options.tls }),
+      ...(options.tls === undefined ? {} : { tls: { ...options.tls, allowedCommonNames: options.certAllowedCn ?? [] } }),
       services: [
         {
           service: workerWire,
