@@ -22,7 +22,9 @@ const bodyBytesMax = 8 * 1024 * 1024;
 export function createMasterHttp(options: MasterHttpOptions): RequestListener {
   const document = `${JSON.stringify(openApiDocument(options.version), null, 4)}\n`;
   return (request, response) => {
-    const url = new URL(request.url ?? "/", "http://master");
+    // `//` and `http://[` pass HTTP's grammar and are no URLs; thrown here, it would end the process.
+    const url = URL.parse(request.url ?? "/", "http://master");
+    if (url === null) return send(response, 400, "text/plain; charset=utf-8", "400 bad request\n");
     answer(request, response, url, options, document).catch((error: unknown) => {
       // The response is broken off: headers may be out already.
       options.world.log.warn("an HTTP request failed", { component: "openapi", path: url.pathname, error });

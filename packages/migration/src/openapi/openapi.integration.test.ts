@@ -137,6 +137,7 @@ describe("a master's HTTP", () => {
     expect(await get("/health")).toEqual([200, '{"health":"true","reason":""}']);
     expect((await get("/metrics"))[1]).toContain("dm_master_");
     expect(await get("/nope")).toEqual([404, "404 page not found\n"]);
+    expect(await get("//")).toEqual([400, "400 bad request\n"]); // passes HTTP's grammar, is no URL, and must not end the process
     expect((await get("/api/v1/docs"))[0]).toBe(200);
     const document = JSON.parse((await get("/api/v1/dm.json"))[1] as string) as { paths: object };
     expect(Object.keys(document.paths)).toContain("/api/v1/tasks/{task-name}/start");
