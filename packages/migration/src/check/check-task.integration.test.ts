@@ -123,6 +123,20 @@ describe.each([
     expect((await problemsOf(at("mysql-bin.000001", 4))).join("\n")).not.toContain("meta position");
   });
 
+  test("a start time replaces the start position; one after the last event fails as 20057 does", async () => {
+    const lost = { binlogName: "mysql-bin.999999", binlogPos: 4, binlogGtid: "" };
+    const check = async (startTime: string, meta: typeof lost | null) =>
+      (await checkTask(world, [subtask({ mode: "incremental", ignoreCheckingItems: ["version"], meta })], { startTime })).text;
+    for (const meta of [lost, null]) {
+      expect(await check("2001-02-03 04:05:06", meta)).not.toContain("meta position");
+      expect(await check("2112-02-03 04:05:06", meta)).toContain("start-time 2112-02-03 04:05:06 is too late");
+      expect(await check("2037-01-01T00:00:00+0800", meta)).toContain(
+        "start-time 2037-01-01T00:00:00+0800 is too late, no binlog location matches it",
+      );
+    }
+    expect(await check("", null)).not.toContain("meta position");
+  });
+
   test("too many threads for the servers are told", async () => {
     const made = subtask();
     const found = await problemsOf({

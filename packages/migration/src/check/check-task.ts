@@ -23,6 +23,7 @@ import { createRouter } from "../filter/core/router.ts";
 import { createTableFilter } from "../filter/core/table-filter.ts";
 import { type Grants, parseGrants } from "./core/grants.ts";
 import { type CheckProblem, type CheckReport, type CheckResult, checkHead, detailOf, passedText, reportOf } from "./core/report.ts";
+import { positionAtTime } from "../sync/start-time.ts";
 import { autoIncrementProblems, hasRowKey, shardProblems, tableProblems, targetProblems } from "./core/structure.ts";
 
 export interface CheckOutcome {
@@ -36,11 +37,15 @@ export interface CheckOptions {
   /** Items that are listed at most, each kind. Default 10. */
   readonly errorsMax?: number;
   readonly warningsMax?: number;
+  /** As `--start-time` gives it; wins over `meta`. Default "": none. */
+  readonly startTime?: string;
   readonly signal?: AbortSignal;
 }
 
 const checkTimeMsMax = 30 * 60_000;
 const positionTimeMsMax = 15_000;
+/** To look a time up, one binlog file is read through. */
+const startTimeMsMax = 5 * 60_000;
 const structuresAtOnce = 32;
 
 /**
@@ -53,7 +58,7 @@ export async function checkTask(world: World, subtasks: readonly SubtaskConfig[]
   const signal = options.signal === undefined ? controller.signal : AbortSignal.any([options.signal, controller.signal]);
   const limits = { errorsMax: options.errorsMax ?? 10, warningsMax: options.warningsMax ?? 10 };
   try {
-    const report = reportOf(await runChecks(world, subtasks, signal), limits);
+    const report = reportOf(await runChecks(world, subtasks, options.startTime ?? "", signal), limits);
     if (report.summary.passed) return { passed: true, text: passedText(report), report };
     const failure = dmErrors.checkFailed([checkHead, "check was failed, please see detail", detailOf(report)]).with({ class: "dm-master" });
     return {
@@ -99,7 +104,7 @@ const doesSync = ({ mode }: SubtaskConfig) => mode === "all" || mode === "increm
 const fail = (text: string): CheckProblem[] => [{ severity: "fail", short_error: text }];
 const warn = (text: string): CheckProblem[] => [{ severity: "warn", short_error: text }];
 
-async function runChecks(world: World, subtasks: readonly SubtaskConfig[], signal: AbortSignal): Promise<CheckResult[]> {
+async function runChecks(world: World, subtasks: readonly SubtaskConfig[], startTime: string, signal: AbortSignal): Promise<CheckResult[]> {
   const [first] = subtasks;
   if (first === undefined || first.ignoreCheckingItems.includes("all")) return [];
   await using stack = new AsyncDisposableStack();
@@ -112,7 +117,7 @@ async function runChecks(world: World, subtasks: readonly SubtaskConfig[], signa
   const items = [
     ...sources.flatMap((source) => countItems(source, signal)),
     ...targetItems(sources, target, signal),
-    ...sources.flatMap((source) => sourceItems(world, source, signal)),
+    ...sources.flatMap((source) => sourceItems(world, source, startTime, signal)),
     ...structureItems(sources, target, signal),
   ].filter(({ item }) => !first.ignoreCheckingItems.includes(item));
   const results: CheckResult[] = [];
@@ -283,7 +288,7 @@ function targetItems(sources: readonly Source[], target: Connection, signal: Abo
   return items;
 }
 
-function sourceItems(world: World, source: Source, signal: AbortSignal): Item[] {
+function sourceItems(world: World, source: Source, startTime: string, signal: AbortSignal): Item[] {
   const { subtask, connection, grants } = source;
   const address = addressOf(source);
   const items: Item[] = [];
@@ -305,13 +310,15 @@ function sourceItems(world: World, source: Source, signal: AbortSignal): Item[] 
   );
 
   const { meta } = subtask;
-  if (subtask.mode === "incremental" && meta !== null && !subtask.useRelay) {
+  if (subtask.mode === "incremental" && (meta !== null || startTime !== "") && !subtask.useRelay) {
     add(
       "meta_position",
       "meta position check",
       "check that the source still has the start position",
-      "Set `meta` to a position that the source has; `SHOW BINARY LOGS` lists its files.",
-      () => positionProblems(world, source, meta, signal),
+      startTime === ""
+        ? "Set `meta` to a position that the source has; `SHOW BINARY LOGS` lists its files."
+        : "Give a `--start-time` that the source's binlog reaches; `SHOW BINARY LOGS` lists its files.",
+      () => positionProblems(world, source, { meta, startTime }, signal),
     );
   }
   if (doesDump(subtask)) {
@@ -396,25 +403,34 @@ function sourceItems(world: World, source: Source, signal: AbortSignal): Item[] 
 async function positionProblems(
   world: World,
   { subtask, connection }: Source,
-  meta: NonNullable<SubtaskConfig["meta"]>,
+  { meta, startTime }: { readonly meta: SubtaskConfig["meta"]; readonly startTime: string },
   signal: AbortSignal,
 ): Promise<readonly CheckProblem[]> {
   const controller = new AbortController();
-  const timer = world.clock.timer(positionTimeMsMax, () => controller.abort());
+  const limitMs = startTime === "" ? positionTimeMsMax : startTimeMsMax;
+  const timer = world.clock.timer(limitMs, () => controller.abort());
   try {
+    const both = AbortSignal.any([signal, controller.signal]);
+    const endpoint = endpointOf(subtask.from);
+    const serverId = 429_496_729 + world.random.below(100_000);
+    if (startTime !== "") {
+      await positionAtTime(world, startTime, { connection, endpoint, serverId, retryCountMax: 0 }, both);
+      return [];
+    }
+    if (meta === null) return [];
     const gtidSet = meta.binlogGtid === "" || !subtask.enableGtid ? null : parseGtidSet(meta.binlogGtid, connection.flavor);
-    const stream = openBinlogStream(world, endpointOf(subtask.from), {
-      serverId: 429_496_729 + world.random.below(100_000),
+    const stream = openBinlogStream(world, endpoint, {
+      serverId,
       start: { file: meta.binlogName, offset: meta.binlogPos === 0 ? 4 : meta.binlogPos, gtidSet },
       untilEnd: true,
       retryCountMax: 0,
-      signal: AbortSignal.any([signal, controller.signal]),
+      signal: both,
     });
     for await (const _events of stream) break;
     return [];
   } catch (error) {
     signal.throwIfAborted();
-    if (controller.signal.aborted) return fail("the source sent no event within 15 seconds");
+    if (controller.signal.aborted) return fail(`the source did not send the start position within ${limitMs / 1000} seconds`);
     const { cause } = error as Error;
     if (cause instanceof MysqlServerError) return fail(`ERROR ${cause.errno} (${cause.sqlState}): ${cause.serverMessage}`);
     if (error instanceof Error)

@@ -174,6 +174,11 @@ describe("one master, two workers", () => {
         /^\[code=20\d+:class=dm-master:scope=internal:level=medium\]/,
       );
     // A source that the task does not have fails alone.
+    for (const method of ["CheckTask", "StartTask"] as const)
+      expect(await service[method]({ task: taskYaml(), startTime: "abc" })).toMatchObject({
+        result: false,
+        msg: expect.stringMatching(/^error while parse start-time, .*"abc"$/),
+      });
     const alone = await service.StartTask({ task: taskYaml(), sources: ["src-9"] });
     expect(alone["sources"]).toEqual([{ result: false, msg: "source not found in task's config", source: "src-9", worker: "" }]);
 

@@ -27,6 +27,7 @@ import type { Leader } from "./leader.ts";
 import { probe } from "./probe.ts";
 import { probeSource } from "./source-setup.ts";
 import type { WorkerClients } from "./worker-client.ts";
+import { parseStartTime, startTimeForms } from "../sync/core/start-time-text.ts";
 
 export type MasterMethod =
   | "StartTask"
@@ -253,6 +254,7 @@ export function createMasterService(context: ServiceContext): MasterService {
       async (request, signal) => {
         const leader = await context.leader();
         const task = parseTask(text(request, "task"));
+        const startTime = checkedStartTime(request);
         return latched(latches, task.name, "starting the task", async () => {
           const wanted = list(request, "sources");
           const stored = makeSubtasks(task, sourcesOf(leader.state));
@@ -264,7 +266,6 @@ export function createMasterService(context: ServiceContext): MasterService {
           );
           if (subtasks.length === 0) return { result: true, msg: "", sources: failures, checkResult: "" };
           requireBuilt(clear);
-          const startTime = text(request, "startTime");
           const check = await parts.checkTask(clear, { errorCount: 10, warnCount: 10, startTime, signal });
           if (!check.passed) return { result: false, msg: "", sources: [], checkResult: check.text };
           const isNew = sourcesOfTask(leader.state, task.name).length === 0;
@@ -367,7 +368,7 @@ export function createMasterService(context: ServiceContext): MasterService {
         const outcome = await parts.checkTask(subtasks, {
           errorCount: count("errCnt"),
           warnCount: count("warnCnt"),
-          startTime: text(request, "startTime"),
+          startTime: checkedStartTime(request),
           signal,
         });
         return { result: outcome.passed, msg: outcome.text };
@@ -764,9 +765,19 @@ function answering(
       return (await act(request, signal)) as Message & Answer;
     } catch (error) {
       if (signal.aborted || dmErrors.notLeader.is(error)) throw error;
-      return { result: false, msg: shown(error).message, ...rest };
+      return { result: false, msg: error instanceof StartTimeError ? error.message : shown(error).message, ...rest };
     }
   };
+}
+
+/** Answered as its text alone: the field's answer to a wrong `--start-time` has no code. */
+class StartTimeError extends Error {}
+
+function checkedStartTime(request: Message): string {
+  const startTime = text(request, "startTime");
+  if (startTime !== "" && parseStartTime(startTime) === null)
+    throw new StartTimeError(`${startTimeForms}: cannot parse ${JSON.stringify(startTime)}`);
+  return startTime;
 }
 
 /** What a task's file or its databases made fail is the master's failure in these answers; the code stays. */

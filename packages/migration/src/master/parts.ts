@@ -7,8 +7,8 @@ import type { MasterParts } from "./master-service.ts";
 
 export function masterParts(world: World): MasterParts {
   return {
-    checkTask: (subtasks, { errorCount, warnCount, signal }) =>
-      checkTask(world, subtasks, { errorsMax: errorCount, warningsMax: warnCount, signal }),
+    checkTask: (subtasks, { errorCount, warnCount, startTime, signal }) =>
+      checkTask(world, subtasks, { errorsMax: errorCount, warningsMax: warnCount, startTime, signal }),
     removeMeta: (subtask, signal) => removeMeta(world, endpointOf(subtask.to), subtask, signal),
   };
 }

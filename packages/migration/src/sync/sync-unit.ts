@@ -52,6 +52,7 @@ import { LagMeter } from "./core/lag.ts";
 import { operatorPosition, Operators } from "./core/operators.ts";
 import { PositionGuard } from "./core/position-guard.ts";
 import { DdlHandler } from "./ddl.ts";
+import { positionAtTime } from "./start-time.ts";
 import { type CopyWatermarks, keyOf, Tables } from "./tables.ts";
 
 export interface SyncUnitOptions {
@@ -642,7 +643,10 @@ class Syncer implements SyncUnit {
     }
     if (this.#options.copy !== null) return { position: this.#withoutGtid(this.#options.copy.lowest), safeUntil: null };
     const { startTime } = this.#options.start;
-    if (startTime !== "") return { position: await this.#positionAt(startTime, source, signal), safeUntil: null };
+    if (startTime !== "") {
+      const at = { connection: source, endpoint: endpointOf(this.#config.from), serverId: this.#config.serverId };
+      return { position: this.#withoutGtid(await positionAtTime(this.#world, startTime, at, signal)), safeUntil: null };
+    }
     const { meta } = this.#config;
     if (meta !== null && (meta.binlogName !== "" || meta.binlogGtid !== "")) {
       const gtidSet = meta.binlogGtid === "" ? null : parseGtidSet(meta.binlogGtid, this.#flavor);
@@ -664,61 +668,6 @@ class Syncer implements SyncUnit {
 
   #withoutGtid(position: Position): Position {
     return this.#config.enableGtid ? position : { ...position, gtidSet: null };
-  }
-
-  /** The file whose first event is the last one not after the time; reading begins at its head, and earlier events are repeated safely. */
-  async #positionAt(startTime: string, source: Connection, signal: AbortSignal): Promise<Position> {
-    const zone = /([zZ]|[+-]\d\d:?\d\d)$/.test(startTime);
-    const [{ wanted } = { wanted: null }] = zone
-      ? [{ wanted: String(Date.parse(startTime.replace(" ", "T")) / 1000) }]
-      : await source.queryObjects(`SELECT UNIX_TIMESTAMP(${textLiteral(startTime.replace("T", " "))}) AS wanted`, signal);
-    const seconds = Number(wanted);
-    if (!Number.isFinite(seconds)) throw dmErrors.startTimeTooLate([startTime]);
-    const { rows } = await source.query("SHOW BINARY LOGS", signal);
-    const files = rows
-      .map(([file]) => file ?? "")
-      .sort((a, b) => comparePositions({ file: a, offset: 4, gtidSet: null }, { file: b, offset: 4, gtidSet: null }));
-    let low = 0;
-    let high = files.length - 1;
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
-      const first = await this.#firstTimestamp(files[middle] as string, signal);
-      if (first !== null && first <= seconds) low = middle;
-      else high = middle - 1;
-    }
-    const start: Position = { file: files[low] ?? "", offset: 4, gtidSet: null };
-    let found: Position | null = null;
-    const stream = openBinlogStream(this.#world, endpointOf(this.#config.from), {
-      serverId: this.#config.serverId,
-      start,
-      by: "position",
-      untilEnd: true,
-      signal,
-    });
-    let boundary = start;
-    scan: for await (const events of stream) {
-      for (const event of events) {
-        if (event.timestamp >= seconds && event.kind !== "format" && event.kind !== "rotate" && event.kind !== "previousGtids") {
-          found = boundary;
-          break scan;
-        }
-        if (event.endsTransaction || event.kind === "previousGtids") boundary = event.end;
-      }
-    }
-    if (found === null) throw dmErrors.startTimeTooLate([startTime]);
-    return this.#withoutGtid(found);
-  }
-
-  async #firstTimestamp(file: string, signal: AbortSignal): Promise<number | null> {
-    const stream = openBinlogStream(this.#world, endpointOf(this.#config.from), {
-      serverId: this.#config.serverId,
-      start: { file, offset: 4, gtidSet: null },
-      by: "position",
-      untilEnd: true,
-      signal,
-    });
-    for await (const events of stream) for (const event of events) if (event.timestamp > 0) return event.timestamp;
-    return null;
   }
 
   async #readServerDefaults(source: Connection, signal: AbortSignal): Promise<void> {
