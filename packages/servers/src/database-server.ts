@@ -185,9 +185,13 @@ async function initialise(
 ): Promise<void> {
   await world.disk.makeFolder(dataFolder);
   const command = family === "mysql" ? mysqlInitialiser(program) : await mariadbInitialiser(world, program);
+  // Not the shared /tmp: a MariaDB that starts clears the temporary tables that it finds there, others' too.
+  const temporaryFolder = `${dataFolder}.tmp`;
+  await world.disk.makeFolder(temporaryFolder);
   const result = await world.processes
-    .run(command.command, [...command.args, `--datadir=${dataFolder}`, ...asRoot(), ...inborn])
+    .run(command.command, [...command.args, `--datadir=${dataFolder}`, `--tmpdir=${temporaryFolder}`, ...asRoot(), ...inborn])
     .catch((error: unknown) => ({ code: -1, stdout: "", stderr: causeText(error) }));
+  await world.disk.remove(temporaryFolder, { recursive: true });
   if (result.code !== 0) {
     const said = `${result.stdout}${result.stderr}`.trimEnd().split("\n").slice(-20).join("\n");
     throw serverErrors.startFailed([command.command, `making a data folder ended with code ${result.code}`, said]);
