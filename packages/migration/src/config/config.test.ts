@@ -82,6 +82,7 @@ describe("task.yaml", () => {
   const edit = (from: string | RegExp, to: string) => base.replace(from, to);
   test.each([
     ["no name", edit("name: t1", ""), 20019],
+    ["a name without room for its tables", edit("name: t1", `name: ${"x".repeat(47)}`), 20003],
     ["mode", edit("task-mode: all", "task-mode: some"), 20020],
     ["unknown key", `${base}foo: 1\n`, 20003],
     ["shard mode", `${base}shard-mode: foo\n`, 20033],

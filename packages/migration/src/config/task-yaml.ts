@@ -82,11 +82,19 @@ export const checkingItems: Readonly<Record<string, string>> = {
   primary_key: "primary key existence checking item",
 };
 
+/** The checkpoint table `<task>_syncer_checkpoint` needs a name, and a server's names have 64 characters. */
+const taskNameLengthMax = 64 - "_syncer_checkpoint".length;
+
 /** Throws a CodedError for the first thing that is wrong. */
 export function parseTask(yaml: string, options: { readonly file?: string } = {}): Task {
   const shape = readShape(taskShape, yaml, options.file ?? "task.yaml", "decode task config failed");
   const warnings: string[] = [];
   if (shape.name === "") throw dmErrors.taskNameMissing([]);
+  const nameLength = Array.from(shape.name).length;
+  if (nameLength > taskNameLengthMax)
+    throw dmErrors.configYaml([
+      `name: ${nameLength} characters, and at most ${taskNameLengthMax} leave room in the names of the task's tables in the meta schema`,
+    ]);
   for (const item of shape["ignore-checking-items"])
     if (!Object.hasOwn(checkingItems, item)) throw dmErrors.checkItemUnknown([item, checkingItemsText()]);
   const mode = modes.find((known) => known === shape["task-mode"]);
