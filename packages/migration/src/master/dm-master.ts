@@ -200,11 +200,14 @@ class MasterProcess implements Master {
       ],
       http: (request, response) => {
         const path = (request.url ?? "/").split("?")[0] ?? "/";
-        void metrics.answerHttp(path, this.#options.versionText).then((answer) => {
-          if (answer === null) return http(request, response);
-          response.writeHead(answer.status, { "content-type": answer.type });
-          response.end(answer.body);
-        });
+        void metrics.answerHttp(path, this.#options.versionText).then(
+          (answer) => {
+            if (answer === null) return http(request, response);
+            response.writeHead(answer.status, { "content-type": answer.type });
+            response.end(answer.body);
+          },
+          () => response.destroy(),
+        );
       },
     });
     this.#log.info("master listens", { addr: config.masterAddr, advertise: config.advertiseAddr, port: this.#server.port });

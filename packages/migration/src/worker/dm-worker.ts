@@ -115,10 +115,13 @@ class WorkerProcess implements Worker {
         },
       ],
       http: (request, response) => {
-        void this.#metrics.answerHttp(request.url ?? "/", options.versionText).then(({ status, type, body }) => {
-          response.writeHead(status, { "content-type": type });
-          response.end(body);
-        });
+        void this.#metrics.answerHttp(request.url ?? "/", options.versionText).then(
+          ({ status, type, body }) => {
+            response.writeHead(status, { "content-type": type });
+            response.end(body);
+          },
+          () => response.destroy(),
+        );
       },
     });
   }

@@ -16,3 +16,9 @@ test("MariaDB counts a geometry among the columns with a charset: later columns 
     ["note", 45],
   ]);
 });
+
+test.each(["mysql", "mariadb"] as const)("%s counts a year among the columns with a sign: later columns keep their own", (flavor) => {
+  // (a int unsigned, y year, b int, c int unsigned), types and signs as both families log them.
+  const body = Buffer.from([1, 0, 0, 0, 0, 0, 1, 0, 1, 0x64, 0, 1, 0x74, 0, 4, 3, 13, 3, 3, 0, 0x0f, 1, 1, 0xd0]);
+  expect(parseTableMap(body, 6, flavor).columns.map(({ unsigned }) => unsigned)).toEqual([true, true, false, true]);
+});

@@ -76,7 +76,9 @@ export interface TableMap {
   readonly fingerprint: string;
 }
 
+/** Those that have a bit in the list of signs: a year is among them. */
 const numericTypes: ReadonlySet<number> = new Set([
+  columnType.year,
   columnType.tiny,
   columnType.short,
   columnType.int24,
@@ -138,7 +140,7 @@ export function parseTableMap(body: Buffer, tableIdBytes: 4 | 6, flavor: "mysql"
     const value = new ByteReader(reader.bytes(length));
     switch (field) {
       case 1: {
-        const numeric = columns.filter(({ type }) => numericTypes.has(type) || (flavor === "mariadb" && type === columnType.year));
+        const numeric = columns.filter(({ type }) => numericTypes.has(type));
         const bits = value.rest();
         numeric.forEach((column, index) => {
           column.unsigned = (((bits[index >> 3] ?? 0) >> (7 - (index & 7))) & 1) === 1;
