@@ -1,5 +1,6 @@
 /**
  * Seeds of a test: fixed ones that always run, and fresh ones that differ from run to run. `SKEIN_SEED=123` runs just that one.
+ * A fraction of a fresh seed is one in the long run only (`./skein test --long`): runs of many seconds each.
  * Put the seed into the test's name: `test.each(seeds({ fixed: 20, fresh: 5 }))("…, seed %i", …)`.
  */
 export function seeds(counts: { readonly fixed: number; readonly fresh?: number }): number[] {
@@ -9,7 +10,7 @@ export function seeds(counts: { readonly fixed: number; readonly fresh?: number 
   const fixed = Array.from({ length: counts.fixed }, (_, index) => index + 1);
   const base = Date.now() % 1_000_000_000;
   const fresh = Array.from(
-    { length: Math.ceil((counts.fresh ?? 0) * factor) },
+    { length: Math.round((counts.fresh ?? 0) * factor) },
     (_, index) => 1_000_000 + ((base + index * 7919) % 1_000_000_000),
   );
   return [...fixed, ...fresh];
