@@ -3,7 +3,6 @@
  * what was not durable; partitions come and go; members are added and removed. After every event the checkers of SPEC.md run.
  */
 import { assert, type Random, seededRandom } from "@skein/base";
-import { decodeChange } from "../core/membership.ts";
 import { Raft, type RaftOptions } from "../core/raft.ts";
 import type { Entry, HardState, LogView, Membership, Message, PeerId, Ready, SnapshotMeta } from "../core/types.ts";
 
@@ -365,11 +364,4 @@ export class RaftCluster {
         throw new Error(`R4: leader ${leader.id} lacks what was acknowledged (${this.acknowledged})`);
     }
   }
-}
-
-/** For scenario files: `1: remove 2, addVoter 4`. */
-export function describeChange(data: Uint8Array): string {
-  return decodeChange(data)
-    .steps.map(({ kind, peer }) => `${kind} ${peer}`)
-    .join(", ");
 }
