@@ -1,0 +1,10 @@
+export type { Engine, EngineReader, EngineSnapshot, EngineWrite, Family, KeyRange, Pair, ScanOptions } from "./engine/engine.ts";
+export {
+  type RegionContext,
+  type RegionDescription,
+  RegionError,
+  type RegionErrorReason,
+  type RegionKv,
+  type RegionSnapshot,
+  type RegionWrite,
+} from "./region-kv.ts";
