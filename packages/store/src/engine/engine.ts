@@ -49,6 +49,8 @@ export interface Engine extends EngineReader, AsyncDisposable {
   /** Everything written before is durable when it returns. */
   sync(): Promise<void>;
   snapshot(): EngineSnapshot;
+  /** Removes a range of any size piece by piece, in bounded memory: a crash may leave a part of it. */
+  clear(family: Family, range: KeyRange): Promise<void>;
   /** Bytes on disk of a range, roughly. */
   approximateSize(family: Family, range: KeyRange): Promise<number>;
 }

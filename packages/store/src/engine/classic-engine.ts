@@ -1,0 +1,198 @@
+/**
+ * The engine on classic-level (LevelDB): one database, a family is the first byte of its keys, so that a batch over several
+ * families is atomic and shares one write.
+ */
+import { type BatchOperation, ClassicLevel, type Iterator, type Snapshot } from "classic-level";
+import type { Engine, EngineReader, EngineSnapshot, EngineWrite, Family, KeyRange, Pair, ScanOptions } from "./engine.ts";
+
+const prefixes: Readonly<Record<Family, number>> = { default: 0x64, local: 0x6c, lock: 0x6b, write: 0x77 };
+
+/** Above every family: written with `sync` to make all before it durable. */
+const syncKey = Buffer.from([0x7f]);
+const empty = Buffer.alloc(0);
+
+const scanPairsMax = 256;
+const clearKeysMax = 4096;
+
+type Level = ClassicLevel<Buffer, Buffer>;
+type Operation = BatchOperation<Level, Buffer, Buffer>;
+
+export interface ClassicEngineOptions {
+  /** A folder of the engine's own; made when it is missing. */
+  readonly path: string;
+  /** Bytes of the cache of blocks. Default 32 MiB. */
+  readonly cacheBytes?: number;
+  /** Bytes of writes that are held in memory before they become a table. Default 16 MiB. */
+  readonly writeBufferBytes?: number;
+}
+
+export async function openClassicEngine(options: ClassicEngineOptions): Promise<Engine> {
+  const level: Level = new ClassicLevel(options.path, {
+    keyEncoding: "buffer",
+    valueEncoding: "buffer",
+    cacheSize: options.cacheBytes ?? 32 * 1024 * 1024,
+    writeBufferSize: options.writeBufferBytes ?? 16 * 1024 * 1024,
+    maxOpenFiles: 512,
+  });
+  await level.open();
+  return new ClassicEngine(level);
+}
+
+function keyOf(family: Family, key: Uint8Array): Buffer {
+  const out = Buffer.allocUnsafe(key.length + 1);
+  out[0] = prefixes[family];
+  out.set(key, 1);
+  return out;
+}
+
+function boundsOf(family: Family, { start, end }: KeyRange): { gte: Buffer; lt: Buffer } {
+  return { gte: keyOf(family, start), lt: end.length === 0 ? Buffer.from([prefixes[family] + 1]) : keyOf(family, end) };
+}
+
+function view(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+class ClassicReader implements EngineReader {
+  protected readonly level: Level;
+  readonly #snapshot: Snapshot | undefined;
+
+  constructor(level: Level, snapshot?: Snapshot) {
+    this.level = level;
+    this.#snapshot = snapshot;
+  }
+
+  get(family: Family, key: Uint8Array): Uint8Array | null {
+    const at = keyOf(family, key);
+    const value = this.#snapshot === undefined ? this.level.getSync(at) : this.level.getSync(at, { snapshot: this.#snapshot });
+    return value ?? null;
+  }
+
+  async *scan(family: Family, range: KeyRange, options: ScanOptions = {}): AsyncGenerator<readonly Pair[], void, void> {
+    const limit = options.limit ?? Number.POSITIVE_INFINITY;
+    if (limit <= 0) return;
+    const iterator: Iterator<Level, Buffer, Buffer> = this.level.iterator({
+      ...boundsOf(family, range),
+      reverse: options.reverse ?? false,
+      values: options.keysOnly !== true,
+      ...(Number.isFinite(limit) ? { limit } : {}),
+      ...(this.#snapshot === undefined ? {} : { snapshot: this.#snapshot }),
+    });
+    try {
+      for (;;) {
+        const entries = await iterator.nextv(Math.min(scanPairsMax, limit));
+        if (entries.length === 0) return;
+        yield entries.map(([key, value]) => ({ key: key.subarray(1), value: value ?? empty }));
+      }
+    } finally {
+      await iterator.close();
+    }
+  }
+}
+
+class ClassicSnapshot extends ClassicReader implements EngineSnapshot {
+  readonly #held: Snapshot;
+
+  constructor(level: Level, snapshot: Snapshot) {
+    super(level, snapshot);
+    this.#held = snapshot;
+  }
+  [Symbol.dispose](): void {
+    void this.#held.close();
+  }
+}
+
+class ClassicEngine extends ClassicReader implements Engine {
+  /** Batches reach the database in the order of the calls; LevelDB alone does not promise it for batches of several threads. */
+  #last: Promise<void> = Promise.resolve();
+  #underWay = 0;
+
+  write(writes: readonly EngineWrite[], options: { readonly sync?: boolean } = {}): Promise<void> {
+    if (writes.length === 0 && options.sync !== true) return Promise.resolve();
+    return this.#inOrder(async () => this.#write(writes, options.sync === true));
+  }
+
+  sync(): Promise<void> {
+    return this.#inOrder(() => this.level.batch([{ type: "put", key: syncKey, value: empty }], { sync: true }));
+  }
+
+  snapshot(): EngineSnapshot {
+    return new ClassicSnapshot(this.level, this.level.snapshot());
+  }
+
+  clear(family: Family, range: KeyRange): Promise<void> {
+    return this.#inOrder(async () => {
+      let { gte, lt } = boundsOf(family, range);
+      for (;;) {
+        const keys = await this.#keysIn(gte, lt, clearKeysMax);
+        if (keys.length > 0)
+          await this.level.batch(
+            keys.map((key) => ({ type: "del", key })),
+            {},
+          );
+        if (keys.length < clearKeysMax) return;
+        gte = keys.at(-1) as Buffer;
+      }
+    });
+  }
+
+  approximateSize(family: Family, range: KeyRange): Promise<number> {
+    const { gte, lt } = boundsOf(family, range);
+    return this.level.approximateSize(gte, lt);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#last.catch(() => {});
+    await this.level.close();
+  }
+
+  async #inOrder(work: () => Promise<void>): Promise<void> {
+    const run = this.#underWay === 0 ? work() : this.#last.then(work, work);
+    this.#underWay++;
+    this.#last = run;
+    try {
+      await run;
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  async #write(writes: readonly EngineWrite[], sync: boolean): Promise<void> {
+    const operations: Operation[] = [];
+    for (const write of writes) {
+      if (write.kind === "put") operations.push({ type: "put", key: keyOf(write.family, write.key), value: view(write.value) });
+      else if (write.kind === "delete") operations.push({ type: "del", key: keyOf(write.family, write.key) });
+      else await this.#addDeleteRange(operations, boundsOf(write.family, write));
+    }
+    if (sync && operations.length === 0) operations.push({ type: "put", key: syncKey, value: empty });
+    await this.level.batch(operations, sync ? { sync } : {});
+  }
+
+  /** LevelDB has no range deletion: every key that is there, or was put earlier in the same batch, is deleted by name. */
+  async #addDeleteRange(operations: Operation[], { gte, lt }: { gte: Buffer; lt: Buffer }): Promise<void> {
+    const keys = new Set<string>();
+    const add = (key: Buffer) => {
+      const name = key.toString("latin1");
+      if (keys.has(name)) return;
+      keys.add(name);
+      operations.push({ type: "del", key });
+    };
+    for (const operation of [...operations])
+      if (operation.type === "put" && Buffer.compare(operation.key, gte) >= 0 && Buffer.compare(operation.key, lt) < 0) add(operation.key);
+    for (const key of await this.#keysIn(gte, lt, Number.POSITIVE_INFINITY)) add(key);
+  }
+
+  async #keysIn(gte: Buffer, lt: Buffer, limit: number): Promise<Buffer[]> {
+    const iterator = this.level.iterator({ gte, lt, values: false, ...(Number.isFinite(limit) ? { limit } : {}) });
+    const keys: Buffer[] = [];
+    try {
+      for (;;) {
+        const entries = await iterator.nextv(1024);
+        if (entries.length === 0) return keys;
+        for (const [key] of entries) keys.push(key);
+      }
+    } finally {
+      await iterator.close();
+    }
+  }
+}
