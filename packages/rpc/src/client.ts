@@ -5,7 +5,9 @@
 import { type ChannelCredentials, Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import type { TlsFiles, World } from "@skein/base";
 import { RpcError, rpcStatusNames } from "./errors.ts";
+import type { Input } from "./codec/codec.ts";
 import type { Message, MethodCodec, ServiceCodec } from "./schema.ts";
+import type { StreamMethod, UnaryMethod } from "./service.ts";
 
 export interface RpcClientOptions {
   readonly tls?: TlsFiles;
@@ -30,8 +32,34 @@ export interface RpcStream {
   cancel(): void;
 }
 
+/** The calling side of a stream of typed messages. */
+export interface ClientStream<Q> {
+  /** False when what was sent piles up: wait for `drained`. After the stream's end it does nothing. */
+  send(message: Input<Q>): boolean;
+  /** Sends no more; answers still come. */
+  end(): void;
+  /** Ends both ways; `over` is told with `cancelled`. */
+  cancel(): void;
+}
+
+export interface ClientStreamListener<A> {
+  message(message: A): void;
+  /** There is room again after `send` was false. */
+  drained?(): void;
+  /** Once, last: null when the server ended the stream with status ok. */
+  over(error: RpcError | null): void;
+}
+
 export interface RpcClient extends Disposable {
   readonly endpoint: string;
+  /** Throws `RpcError`, or the signal's reason. */
+  request<Q, A>(method: UnaryMethod<Q, A>, request: Input<Q>, options?: CallOptions): Promise<A>;
+  /** Calls the listener once for each message; a stream has no deadline. */
+  open<Q, A>(
+    method: StreamMethod<Q, A>,
+    listener: ClientStreamListener<A>,
+    options?: Pick<CallOptions, "metadata" | "signal">,
+  ): ClientStream<Q>;
   /** Throws `RpcError`, or the signal's reason. */
   call(service: ServiceCodec, method: string, request: Message, options?: CallOptions): Promise<Message>;
   stream(service: ServiceCodec, method: string, options?: Pick<CallOptions, "metadata">): RpcStream;
@@ -57,29 +85,68 @@ export function createRpcClient(world: World, endpoint: string, options: RpcClie
   const deadlineMs = options.deadlineMs ?? 10_000;
 
   const close = () => client.close();
+  const unary = <Q, A>(
+    path: string,
+    encode: (message: Q) => Buffer,
+    decode: (bytes: Buffer) => A,
+    request: Q,
+    call: CallOptions,
+  ): Promise<A> =>
+    new Promise((resolve, reject) => {
+      if (call.signal?.aborted) return reject(call.signal.reason);
+      const onAbort = () => pending.cancel();
+      const pending = client.makeUnaryRequest(
+        path,
+        encode,
+        decode,
+        request,
+        metadataOf(call),
+        { deadline: world.clock.nowMs() + (call.deadlineMs ?? deadlineMs) },
+        (error: ServiceError | null, response?: A) => {
+          call.signal?.removeEventListener("abort", onAbort);
+          if (call.signal?.aborted) reject(call.signal.reason);
+          else if (error !== null) reject(rpcErrorOf(error));
+          else resolve(response as A);
+        },
+      );
+      call.signal?.addEventListener("abort", onAbort, { once: true });
+    });
   return {
     endpoint: address,
-    call: (service, method, request, call = {}) =>
-      new Promise((resolve, reject) => {
-        if (call.signal?.aborted) return reject(call.signal.reason);
-        const codec = methodOf(service, method);
-        const onAbort = () => pending.cancel();
-        const pending = client.makeUnaryRequest(
-          codec.path,
-          codec.encodeRequest,
-          codec.decodeResponse,
-          request,
-          metadataOf(call),
-          { deadline: world.clock.nowMs() + (call.deadlineMs ?? deadlineMs) },
-          (error: ServiceError | null, response?: Message) => {
-            call.signal?.removeEventListener("abort", onAbort);
-            if (call.signal?.aborted) reject(call.signal.reason);
-            else if (error !== null) reject(rpcErrorOf(error));
-            else resolve(response ?? {});
-          },
-        );
-        call.signal?.addEventListener("abort", onAbort, { once: true });
-      }),
+    call: (service, method, request, call = {}) => {
+      const codec = methodOf(service, method);
+      return unary(codec.path, codec.encodeRequest, codec.decodeResponse, request, call);
+    },
+    request: (method, request, call = {}) => unary(method.path, method.request.encode, method.response.decode, request, call),
+    open: <Q, A>(method: StreamMethod<Q, A>, listener: ClientStreamListener<A>, call: Pick<CallOptions, "metadata" | "signal"> = {}) => {
+      const stream = client.makeBidiStreamRequest<unknown, A>(
+        method.path,
+        method.request.encode as (message: unknown) => Buffer,
+        method.response.decode,
+        metadataOf(call),
+      );
+      let isOver = false;
+      const finish = (error: RpcError | null) => {
+        if (isOver) return;
+        isOver = true;
+        call.signal?.removeEventListener("abort", onAbort);
+        listener.over(error);
+      };
+      const onAbort = () => stream.cancel();
+      if (call.signal?.aborted) onAbort();
+      call.signal?.addEventListener("abort", onAbort, { once: true });
+      stream.on("data", (message: A) => {
+        if (!isOver) listener.message(message);
+      });
+      stream.on("end", () => finish(null));
+      stream.on("error", (error) => finish(rpcErrorOf(error)));
+      if (listener.drained !== undefined) stream.on("drain", () => listener.drained?.());
+      return {
+        send: (message) => isOver || stream.write(message),
+        end: () => stream.end(),
+        cancel: () => stream.cancel(),
+      };
+    },
     stream: (service, method, call = {}) => {
       const codec = methodOf(service, method);
       const stream = client.makeBidiStreamRequest(codec.path, codec.encodeRequest, codec.decodeResponse, metadataOf(call));

@@ -59,4 +59,12 @@ export const rpcErrors = {
     message: (address: string) => `cannot listen on ${address}`,
     workaround: "Please check that the address belongs to this host and that no other process uses the port.",
   }),
+  malformedMessage: define({
+    code: 62002,
+    class: "rpc",
+    scope: "internal",
+    level: "medium",
+    message: (why: string) => `malformed message: ${why}`,
+    workaround: "Please check that the other side is of a version that speaks this protocol.",
+  }),
 };

@@ -1,8 +1,36 @@
-export { type CallOptions, createRpcClient, type RpcClient, type RpcClientOptions, type RpcStream } from "./client.ts";
+export {
+  type CallOptions,
+  type ClientStream,
+  type ClientStreamListener,
+  createRpcClient,
+  type RpcClient,
+  type RpcClientOptions,
+  type RpcStream,
+} from "./client.ts";
+export {
+  big,
+  bool,
+  bytes,
+  type Choice,
+  choice,
+  type Codec,
+  double,
+  embed,
+  type Field,
+  i32,
+  i64,
+  type Input,
+  many,
+  message,
+  names,
+  rawBytes,
+  text,
+  u32,
+  u64,
+} from "./codec/codec.ts";
 export { isRpcError, RpcError, rpcErrors, type RpcStatus, rpcStatusNames } from "./errors.ts";
 export { type DecodeOptions, loadSchema, type Message, type MethodCodec, type Schema, type ServiceCodec } from "./schema.ts";
 export {
-  type CallContext,
   createServer,
   type RpcServer,
   type ServerLimits,
@@ -12,3 +40,23 @@ export {
   type StreamHandler,
   type UnaryHandler,
 } from "./server.ts";
+export {
+  type CallContext,
+  clientStream,
+  duplex,
+  type Handlers,
+  type Implementation,
+  implement,
+  type Method,
+  type Methods,
+  type Service,
+  service,
+  serverStream,
+  type StreamCall,
+  type StreamListener,
+  type StreamMethod,
+  type StreamStart,
+  unary,
+  type UnaryCall,
+  type UnaryMethod,
+} from "./service.ts";

@@ -10,6 +10,7 @@ import { createServer as createHttpServer, type IncomingMessage, type RequestLis
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import {
+  type Metadata,
   Server as GrpcServer,
   ServerCredentials,
   type ServerDuplexStream,
@@ -21,13 +22,7 @@ import {
 import { CodedError, type TlsFiles, type World } from "@skein/base";
 import { RpcError, rpcErrors } from "./errors.ts";
 import type { Message, MethodCodec, ServiceCodec } from "./schema.ts";
-
-export interface CallContext {
-  /** Aborts when the caller gave up, or its connection broke. */
-  readonly signal: AbortSignal;
-  /** `host:port` of the caller. */
-  readonly peer: string;
-}
+import type { CallContext, Implementation, Route, StreamCall, StreamListener } from "./service.ts";
 
 export type UnaryHandler = (request: Message, context: CallContext) => Promise<Message>;
 /** Both directions; the stream ends when the handler returns. */
@@ -52,7 +47,7 @@ export interface ServerOptions {
   readonly port: number;
   /** With `allowedCommonNames` only clients whose certificate has one of them are served. */
   readonly tls?: TlsFiles & { readonly requestCert?: boolean; readonly allowedCommonNames?: readonly string[] };
-  readonly services?: readonly ServiceRegistration[];
+  readonly services?: readonly (ServiceRegistration | Implementation)[];
   /** Answers HTTP/1 requests, for example `(request, response) => app.routing(request, response)` of fastify. Without it: 404. */
   readonly http?: RequestListener;
   readonly limits?: Partial<ServerLimits>;
@@ -89,7 +84,10 @@ export async function createServer(world: World, options: ServerOptions): Promis
     "grpc.max_receive_message_length": limits.messageBytesMax,
     "grpc.max_send_message_length": limits.messageBytesMax,
   });
-  for (const registration of options.services ?? []) register(grpc, registration);
+  for (const registration of options.services ?? []) {
+    if ("routes" in registration) addRoutes(grpc, registration);
+    else register(grpc, registration);
+  }
   const undecided = new Set<Duplex>();
   let onEmpty = () => {};
   let isClosing = false;
@@ -242,9 +240,7 @@ function definitionOf(method: MethodCodec): ServiceDefinition[string] {
 
 function unaryCall(handle: UnaryHandler) {
   return (call: ServerUnaryCall<Message, Message>, answer: sendUnaryData<Message>): void => {
-    const controller = new AbortController();
-    call.on("cancelled", () => controller.abort(new DOMException("the caller gave up", "AbortError")));
-    handle(call.request, { signal: controller.signal, peer: call.getPeer() }).then(
+    handle(call.request, new GrpcContext(call)).then(
       (response) => answer(null, response),
       (error: unknown) => answer(statusOf(error)),
     );
@@ -273,12 +269,154 @@ function streamCall(handle: StreamHandler) {
           controller.signal.addEventListener("abort", settle, { once: true });
         }),
     };
-    handle(stream, { signal: controller.signal, peer: call.getPeer() }).then(
+    handle(stream, { signal: controller.signal, peer: call.getPeer(), metadata: (name) => headerOf(call, name) }).then(
       () => call.end(),
       (error: unknown) => {
         if (!controller.signal.aborted) call.emit("error", statusOf(error));
       },
     );
+  };
+}
+
+function headerOf(call: { readonly metadata: Metadata }, name: string): string | null {
+  const value = call.metadata.get(name)[0];
+  return value === undefined ? null : value.toString();
+}
+
+/** Of a unary call: what most handlers never ask for is made when it is asked for. */
+class GrpcContext implements CallContext {
+  private readonly call: ServerUnaryCall<unknown, unknown>;
+  private controller: AbortController | null = null;
+
+  constructor(call: ServerUnaryCall<unknown, unknown>) {
+    this.call = call;
+  }
+
+  get signal(): AbortSignal {
+    if (this.controller === null) {
+      const controller = new AbortController();
+      const onGone = () => controller.abort(gaveUp());
+      this.controller = controller;
+      if (this.call.cancelled) onGone();
+      else this.call.on("cancelled", onGone);
+    }
+    return this.controller.signal;
+  }
+
+  get peer(): string {
+    return this.call.getPeer();
+  }
+
+  metadata(name: string): string | null {
+    return headerOf(this.call, name);
+  }
+}
+
+const gaveUp = () => new DOMException("the caller gave up", "AbortError");
+
+function addRoutes(grpc: GrpcServer, { routes }: Implementation): void {
+  const definition: Record<string, ServiceDefinition[string]> = {};
+  const implementation: UntypedServiceImplementation = {};
+  for (const route of routes) {
+    const { method } = route;
+    definition[method.path] = {
+      path: method.path,
+      requestStream: method.requestStream,
+      responseStream: method.responseStream,
+      requestSerialize: (message: unknown) => method.request.encode(message as Record<string, never>),
+      requestDeserialize: (bytes) => method.request.decode(bytes),
+      responseSerialize: (message: unknown) => method.response.encode(message as Record<string, never>),
+      responseDeserialize: (bytes) => method.response.decode(bytes),
+    };
+    implementation[method.path] = route.unary === null ? streamRoute(route) : unaryRoute(route);
+  }
+  grpc.addService(definition, implementation);
+}
+
+function unaryRoute({ unary }: Route) {
+  return (call: ServerUnaryCall<unknown, unknown>, answer: sendUnaryData<unknown>): void => {
+    const fail = (error: unknown) => answer(statusOf(error));
+    try {
+      const response = unary?.(call.request, new GrpcContext(call));
+      if (response instanceof Promise) response.then((value: unknown) => answer(null, value), fail);
+      else answer(null, response);
+    } catch (error) {
+      fail(error);
+    }
+  };
+}
+
+function streamRoute({ stream: start, method }: Route) {
+  // A call with one answer, or with one request, comes in another form than one with messages both ways.
+  return (call: ServerDuplexStream<unknown, unknown>, answer?: sendUnaryData<unknown>): void => {
+    const controller = new AbortController();
+    let isOver = false;
+    let onlyAnswer: unknown;
+    let listener: StreamListener<unknown> | undefined;
+    const finish = () => {
+      if (isOver) return;
+      isOver = true;
+      listener?.gone?.();
+    };
+    const onGone = () => {
+      if (!controller.signal.aborted) controller.abort(gaveUp());
+      finish();
+    };
+    const fail = (error: unknown) => {
+      if (isOver) return;
+      if (method.responseStream) call.emit("error", statusOf(error));
+      else answer?.(statusOf(error));
+      finish();
+    };
+    /** What a listener throws ends its stream. */
+    const guarded = (run: () => void) => {
+      try {
+        run();
+      } catch (error) {
+        fail(error);
+      }
+    };
+    call.on("cancelled", onGone);
+    call.on("error", onGone);
+    const streamCall: StreamCall<unknown> = {
+      context: { signal: controller.signal, peer: call.getPeer(), metadata: (name) => headerOf(call, name) },
+      send: (message) => {
+        if (isOver) return true;
+        if (method.responseStream) return call.write(message);
+        onlyAnswer = message;
+        return true;
+      },
+      end: () => {
+        if (isOver) return;
+        if (method.responseStream) call.end();
+        else answer?.(null, onlyAnswer);
+        finish();
+      },
+      fail,
+      pause: () => void call.pause(),
+      resume: () => void call.resume(),
+    };
+    guarded(() => {
+      const opened = start?.(streamCall);
+      if (opened === undefined) return;
+      listener = opened;
+      if (isOver) return opened.gone?.();
+      if (opened.drained !== undefined) call.on("drain", () => guarded(() => opened.drained?.()));
+      const onEnd = () => guarded(() => (opened.end === undefined ? streamCall.end() : opened.end()));
+      if (!method.requestStream) {
+        opened.message((call as unknown as { readonly request: unknown }).request);
+        return;
+      }
+      call.on("data", (message: unknown) => {
+        if (isOver) return;
+        try {
+          opened.message(message);
+        } catch (error) {
+          fail(error);
+        }
+      });
+      call.on("end", onEnd);
+    });
   };
 }
 

@@ -1,0 +1,10 @@
+/** The schemas of the placement driver's services; a namespace for each package of the field's protocol, with its own names. */
+import * as eraftpb from "./eraftpb.ts";
+import * as keyspacepb from "./keyspacepb.ts";
+import * as metapb from "./metapb.ts";
+import * as pdpb from "./pdpb.ts";
+import * as raft_serverpb from "./raft_serverpb.ts";
+import * as replication_modepb from "./replication_modepb.ts";
+import * as resource_manager from "./resource_manager.ts";
+
+export { eraftpb, keyspacepb, metapb, pdpb, raft_serverpb, replication_modepb, resource_manager };
