@@ -22,6 +22,10 @@ export class Progress {
   /** The next index to send. */
   next: number;
   state: ProgressState = { kind: "probe", paused: false };
+  /** The commit index that it was told last, as far as its log reaches. */
+  sentCommit = 0;
+  /** The last round of heartbeats that it answered. */
+  heardRound = 0;
   /** Heard of since the last check of the quorum. */
   isActive = true;
 

@@ -23,8 +23,11 @@ export class RaftLog {
   applying: number;
   applied: number;
 
-  constructor(view: LogView, committed: number, applied: number) {
+  readonly #applyingMax: number;
+
+  constructor(view: LogView, committed: number, applied: number, applyingMax: number) {
     this.#view = view;
+    this.#applyingMax = applyingMax;
     this.#offset = view.lastIndex + 1;
     this.committed = Math.max(committed, view.firstIndex - 1);
     this.applied = Math.max(applied, view.firstIndex - 1);
@@ -136,7 +139,11 @@ export class RaftLog {
   /** Something is to be persisted or applied. */
   get hasWork(): boolean {
     if (this.#unstable.length > this.#handedOut) return true;
-    return this.#snapshot === undefined ? this.applying < this.committed : !this.#snapshotHandedOut;
+    return this.#snapshot === undefined ? this.#mayHandOut : !this.#snapshotHandedOut;
+  }
+  /** Committed entries are there that may be applied now. */
+  get #mayHandOut(): boolean {
+    return this.applying < this.committed && this.applying - this.applied < this.#applyingMax;
   }
 
   takeUnstable(): { readonly entries: readonly Entry[]; readonly snapshot: SnapshotMeta | undefined } {
@@ -165,7 +172,7 @@ export class RaftLog {
 
   /** Committed entries that were not handed out yet. Nothing is applied while a received snapshot is not durable. */
   takeCommitted(bytesMax: number): readonly Entry[] {
-    if (this.#snapshot !== undefined || this.applying >= this.committed) return [];
+    if (this.#snapshot !== undefined || !this.#mayHandOut) return [];
     const entries = this.entries(this.applying + 1, bytesMax, this.committed + 1);
     assert(entries !== null, "what is not applied is not compacted");
     this.applying += entries.length;

@@ -48,6 +48,15 @@ export interface RaftOptions {
   readonly applyBytesMax: number;
   /** A peer does not vote for one of lower priority while their logs are equal. Default 0. */
   readonly priority?: number;
+  /** Whoever leads when a joint configuration is applied proposes the way out. Default true. */
+  readonly autoLeave?: boolean;
+  /**
+   * It may have promised a leader to help nobody else for an election timeout, and forgotten (a restart): it votes for nobody
+   * until that time is over, or leases of leaders would mean nothing (SPEC R9). Default false.
+   */
+  readonly isRestarted?: boolean;
+  /** Committed entries that are handed out and not reported as applied; over it no more are handed out. Default 16 384. */
+  readonly applyingMax?: number;
 }
 
 export type ProposeResult = { readonly index: number; readonly term: number } | "notLeader" | "busy" | "transferring";
@@ -75,16 +84,19 @@ export class Raft {
   #transferElapsed = 0;
 
   /** Reads that wait for a round of heartbeats, oldest first. */
-  #pendingReads: {
-    readonly round: number;
-    readonly index: number;
-    readonly context: string;
-    readonly from: PeerId;
-    readonly heard: Set<PeerId>;
-  }[] = [];
+  #pendingReads: { readonly round: number; readonly index: number; readonly context: string; readonly from: PeerId }[] = [];
   /** Reads that came before this leader had committed an entry of its term. */
   #earlyReads: { readonly context: string; readonly from: PeerId }[] = [];
+  /** The last round of heartbeats. */
   #readRound = 0;
+  /** What the next Ready sends: everything that one turn asked for goes out together. */
+  #appendDue = false;
+  #commitDue = false;
+  #roundDue = false;
+  /** Somebody was told to stand for election at once in this term: leases are off until the next. */
+  #leaseBroken = false;
+  /** Votes for nobody before so many ticks. */
+  #silentTicks: number;
 
   #messages: Message[] = [];
   #messagesAfterPersist: Message[] = [];
@@ -94,12 +106,13 @@ export class Raft {
   constructor(options: RaftOptions) {
     this.id = options.id;
     this.#options = options;
-    this.#log = new RaftLog(options.log, options.hardState.commit, options.applied);
+    this.#log = new RaftLog(options.log, options.hardState.commit, options.applied, options.applyingMax ?? 16_384);
     this.#term = options.hardState.term;
     this.#vote = options.hardState.vote;
     this.#membership = options.membership;
     this.#priority = options.priority ?? 0;
     this.#saidHardState = options.hardState;
+    this.#silentTicks = options.isRestarted === true ? options.electionTicks : 0;
     this.#drawElectionTimeout();
   }
 
@@ -129,6 +142,36 @@ export class Raft {
   get progress(): ReadonlyMap<PeerId, Progress> {
     return this.#progress;
   }
+  get isTransferring(): boolean {
+    return this.#transferee !== 0;
+  }
+  /** The number of the last round of heartbeats that went out; a Ready's heartbeats carry it. */
+  get round(): number {
+    return this.#readRound;
+  }
+  /** The last round that a majority answered. Only a leader's means something. */
+  get confirmedRound(): number {
+    if (this.#role !== "leader") return 0;
+    const round = committedIndex(this.#membership, (peer) =>
+      peer === this.id ? this.#readRound : (this.#progress.get(peer)?.heardRound ?? 0),
+    );
+    return Number.isFinite(round) ? round : 0;
+  }
+  /** Whether a read may rest on the time of a confirmed round: it knows what earlier leaders committed, and hands leadership to nobody. */
+  get mayLease(): boolean {
+    return this.#role === "leader" && !this.#leaseBroken && this.#transferee === 0 && this.#log.term(this.#log.committed) === this.#term;
+  }
+  /** Nothing is on its way: every peer has everything and knows that it is committed. */
+  get isQuiet(): boolean {
+    if (this.#role !== "leader" || this.#transferee !== 0 || this.#pendingReads.length > 0 || this.#earlyReads.length > 0) return false;
+    const last = this.#log.lastIndex;
+    if (this.#log.committed !== last || this.#log.applied !== last || this.#log.term(last) !== this.#term) return false;
+    for (const progress of this.#progress.values()) {
+      if (progress.peer === this.id) continue;
+      if (progress.match !== last || progress.sentCommit !== last || progress.state.kind !== "replicate") return false;
+    }
+    return !isJoint(this.#membership);
+  }
   setPriority(priority: number): void {
     this.#priority = priority;
   }
@@ -137,6 +180,7 @@ export class Raft {
 
   tick(): void {
     this.#electionElapsed++;
+    if (this.#silentTicks > 0) this.#silentTicks--;
     if (this.#role === "leader") this.#tickLeader();
     else if (this.#electionElapsed >= this.#electionTimeout && this.#mayCampaign()) this.#campaign("preVote", false);
   }
@@ -162,6 +206,20 @@ export class Raft {
     return result;
   }
 
+  /** Like `proposeChange`, for a state machine that keeps the membership itself: `next` is what `data` makes of it (`setMembership`). */
+  proposeMembership(next: Membership, data: Uint8Array): ProposeResult {
+    if (this.#role !== "leader") return "notLeader";
+    if (this.#pendingChangeIndex > this.#log.applied || next.voters.length === 0) return "busy";
+    const result = this.#propose({ kind: "change", data });
+    if (typeof result === "object") this.#pendingChangeIndex = result.index;
+    return result;
+  }
+
+  /** A committed change is applied: from now on this membership counts. */
+  setMembership(membership: Membership): void {
+    this.#setMembership(membership);
+  }
+
   /** Asks for a point from which a read sees all that was acknowledged before. Answered in `Ready.reads`; lost when the leader changes. */
   readIndex(context: string): void {
     if (this.#role === "leader") this.#readAtLeader(context, this.id);
@@ -179,7 +237,7 @@ export class Raft {
     if (progress === undefined) return false;
     this.#transferee = to;
     this.#transferElapsed = 0;
-    if (progress.match === this.#log.lastIndex) this.#send(to, { kind: "timeoutNow" });
+    if (progress.match === this.#log.lastIndex) this.#tellToCampaign(to);
     else this.#sendAppend(progress, true);
     return true;
   }
@@ -189,7 +247,7 @@ export class Raft {
     this.#log.persisted(index, term);
     const self = this.#progress.get(this.id);
     if (this.#role !== "leader" || self === undefined) return;
-    if (self.agreed(this.#log.durableIndex)) this.#advanceCommit();
+    if (self.agreed(this.#log.durableIndex) && this.#advanceCommit()) this.#commitDue = true;
   }
 
   /** The snapshot of a Ready, log and state machine, is durable. */
@@ -201,6 +259,7 @@ export class Raft {
     assert(index <= this.#log.committed, "only what is committed is applied");
     this.#log.applied = Math.max(this.#log.applied, index);
     // A joint configuration ends by itself: whoever leads when its entry is applied proposes the way out.
+    if (this.#options.autoLeave === false) return;
     if (this.#role === "leader" && isJoint(this.#membership) && this.#log.applied >= this.#pendingChangeIndex && this.#transferee === 0) {
       const result = this.#propose({ kind: "change", data: encodeChange({ steps: [] }) });
       if (typeof result === "object") this.#pendingChangeIndex = result.index;
@@ -230,7 +289,13 @@ export class Raft {
     progress.state = { kind: "probe", paused: true }; // until it is heard of: it is busy with the snapshot
   }
 
+  /** Starts a round of heartbeats now. */
+  ping(): void {
+    if (this.#role === "leader") this.#roundDue = true;
+  }
+
   step(message: Message): void {
+    if (this.#silentTicks > 0 && (message.kind === "vote" || message.kind === "preVote") && !message.isTransfer) return;
     if (message.term > this.#term) {
       const isVoteRequest = message.kind === "vote" || message.kind === "preVote";
       // A peer that hears a leader does not help to unseat it (check-quorum), unless the leader itself asks (transfer).
@@ -283,6 +348,9 @@ export class Raft {
 
   get hasReady(): boolean {
     return (
+      this.#appendDue ||
+      this.#commitDue ||
+      this.#roundDue ||
       this.#messages.length > 0 ||
       this.#messagesAfterPersist.length > 0 ||
       this.#reads.length > 0 ||
@@ -292,6 +360,7 @@ export class Raft {
   }
 
   takeReady(): Ready {
+    this.#flush();
     const hardState = this.#hardState();
     const changed = !sameHardState(hardState, this.#saidHardState);
     this.#saidHardState = hardState;
@@ -309,6 +378,28 @@ export class Raft {
     this.#messagesAfterPersist = [];
     this.#reads = [];
     return ready;
+  }
+
+  /** Appends, news of commits and heartbeats of one turn, one message a peer where possible. */
+  #flush(): void {
+    if (this.#role === "leader") {
+      if (this.#appendDue || this.#commitDue) {
+        for (const progress of this.#progress.values()) {
+          if (progress.peer === this.id) continue;
+          if (this.#appendDue) this.#sendAppend(progress, false);
+          // Followers apply as soon as they hear of the commit: with the next append, or at once when there is none.
+          if (this.#commitDue && progress.sentCommit < this.#log.committed) this.#sendAppend(progress, true);
+        }
+      }
+      if (this.#roundDue) {
+        this.#readRound++;
+        this.#broadcastHeartbeat();
+        this.#releaseReads(); // alone it is its own majority
+      }
+    }
+    this.#appendDue = false;
+    this.#commitDue = false;
+    this.#roundDue = false;
   }
 
   #hardState(): HardState {
@@ -402,6 +493,7 @@ export class Raft {
     // A change may be among the entries that are not applied yet: none is proposed before they are.
     this.#pendingChangeIndex = this.#log.lastIndex;
     this.#uncommittedBytes = 0;
+    this.#leaseBroken = false;
     this.#appendOwn({ kind: "normal", data: new Uint8Array(0) }); // opens the term: only entries of this term commit by count (R5)
     this.#broadcastAppend();
   }
@@ -412,6 +504,9 @@ export class Raft {
     this.#earlyReads = [];
     this.#transferee = 0;
     this.#answers.clear();
+    this.#appendDue = false;
+    this.#commitDue = false;
+    this.#roundDue = false;
   }
 
   #tickLeader(): void {
@@ -423,8 +518,13 @@ export class Raft {
     }
     if (++this.#heartbeatElapsed >= this.#options.heartbeatTicks) {
       this.#heartbeatElapsed = 0;
-      this.#broadcastHeartbeat();
+      this.#roundDue = true;
     }
+  }
+
+  #tellToCampaign(peer: PeerId): void {
+    this.#leaseBroken = true; // it may be elected at any moment, however late the message arrives
+    this.#send(peer, { kind: "timeoutNow" });
   }
 
   /**
@@ -433,7 +533,7 @@ export class Raft {
    */
   #handOver(): void {
     for (const { peer, match } of this.#progress.values()) {
-      if (this.#membership.voters.includes(peer) && match === this.#log.lastIndex) return this.#send(peer, { kind: "timeoutNow" });
+      if (this.#membership.voters.includes(peer) && match === this.#log.lastIndex) return this.#tellToCampaign(peer);
     }
   }
 
@@ -538,7 +638,7 @@ export class Raft {
   }
 
   #broadcastAppend(): void {
-    for (const progress of this.#progress.values()) if (progress.peer !== this.id) this.#sendAppend(progress, false);
+    this.#appendDue = true;
   }
 
   /** Sends what the peer lacks, as far as its window allows. With `evenIfEmpty` one message goes out even without news. */
@@ -549,8 +649,9 @@ export class Raft {
       const prevTerm = this.#log.term(prevIndex);
       const entries = this.#log.entries(progress.next, this.#options.appendBytesMax);
       if (prevTerm === undefined || entries === null) return this.#sendSnapshot(progress);
-      if (entries.length === 0 && !mustSend) return;
+      if (entries.length === 0 && !mustSend) return; // it has everything, or what it lacks is not in memory now (`LogView.entries`)
       this.#send(progress.peer, { kind: "append", prevIndex, prevTerm, entries, commit: this.#log.committed });
+      progress.sentCommit = Math.min(this.#log.committed, prevIndex + entries.length);
       progress.sent(prevIndex + entries.length, entries.length);
       mustSend = false;
       if (entries.length === 0) return;
@@ -580,7 +681,7 @@ export class Raft {
     const isNews = progress.agreed(message.index);
     if (isNews && this.#advanceCommit()) this.#broadcastCommit();
     else if (wasPaused || progress.next <= this.#log.lastIndex) this.#sendAppend(progress, false);
-    if (this.#transferee === message.from && progress.match === this.#log.lastIndex) this.#send(message.from, { kind: "timeoutNow" });
+    if (this.#transferee === message.from && progress.match === this.#log.lastIndex) this.#tellToCampaign(message.from);
   }
 
   /** Commits what a majority has, if it is of this term (paper §5.4.2; SPEC R5). True when the commit index moved. */
@@ -597,9 +698,9 @@ export class Raft {
     return true;
   }
 
-  /** Followers apply as soon as they hear of the commit: with the next append, or at once when there is none. */
   #broadcastCommit(): void {
-    for (const progress of this.#progress.values()) if (progress.peer !== this.id) this.#sendAppend(progress, true);
+    this.#commitDue = true;
+    this.#appendDue = true;
   }
 
   #broadcastHeartbeat(): void {
@@ -616,8 +717,8 @@ export class Raft {
     progress.heardOf(this.#options.inflightMax);
     // Even without news: an append that was lost at the end of the log is noticed only by a later one that does not fit.
     if (progress.match < this.#log.lastIndex) this.#sendAppend(progress, true);
-    for (const read of this.#pendingReads) if (read.round <= message.context) read.heard.add(message.from);
-    this.#releaseReads();
+    progress.heardRound = Math.max(progress.heardRound, message.context);
+    if (this.#pendingReads.length > 0) this.#releaseReads();
   }
 
   // ── reads ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -627,9 +728,9 @@ export class Raft {
       this.#earlyReads.push({ context, from }); // it does not know yet what earlier leaders committed (dissertation §6.4)
       return;
     }
-    this.#pendingReads.push({ round: ++this.#readRound, index: this.#log.committed, context, from, heard: new Set([this.id]) });
-    this.#broadcastHeartbeat();
-    this.#releaseReads(); // alone it is its own majority
+    // All reads of a turn share the round that the next Ready sends.
+    this.#pendingReads.push({ round: this.#readRound + 1, index: this.#log.committed, context, from });
+    this.#roundDue = true;
   }
 
   #releaseEarlyReads(): void {
@@ -639,10 +740,10 @@ export class Raft {
 
   /** A read is good once a majority has confirmed the leader after it was asked; so are all that were asked before it. */
   #releaseReads(): void {
-    const last = this.#pendingReads.findLastIndex(
-      ({ heard }) => countVotes(this.#membership, (peer) => heard.has(peer) || undefined) === "won",
-    );
-    for (const { index, context, from } of this.#pendingReads.splice(0, last + 1)) {
+    const confirmed = this.confirmedRound;
+    let done = 0;
+    while (done < this.#pendingReads.length && (this.#pendingReads[done] as { round: number }).round <= confirmed) done++;
+    for (const { index, context, from } of this.#pendingReads.splice(0, done)) {
       if (from === this.id) this.#reads.push({ index, context });
       else this.#send(from, { kind: "readIndexAnswer", index, context });
     }

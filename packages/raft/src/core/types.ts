@@ -113,7 +113,10 @@ export interface LogView {
   readonly lastIndex: number;
   /** Term of `firstIndex - 1` … `lastIndex`; undefined when it is compacted away or not there. */
   term(index: number): number | undefined;
-  /** Entries from `from` up to and without `to`, cut at `bytesMax` (the first one always included). */
+  /**
+   * Entries from `from` up to and without `to`, cut at `bytesMax` (the first one always included). May be cut short where bytes
+   * are not in memory: a follower that needs them is asked again with its next heartbeat. What is not applied must be there.
+   */
   entries(from: number, to: number, bytesMax: number): readonly Entry[];
   snapshot(): SnapshotMeta;
 }
