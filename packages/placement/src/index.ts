@@ -17,3 +17,5 @@ export type {
   StoreStats,
   StoreView,
 } from "./core/model.ts";
+export type { PeerChange, PeerChangeType, RegionAction } from "./core/region-action.ts";
+export { detailOf, pdErrors } from "./errors.ts";
