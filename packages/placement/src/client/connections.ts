@@ -1,0 +1,143 @@
+/**
+ * The way to the leader of the placement drivers: asks all known endpoints at once who leads, keeps to that one, and asks again when
+ * it does not answer or says that it does not lead.
+ */
+import { type TlsFiles, type World } from "@skein/base";
+import { createRpcClient, isRpcError, RpcError, type RpcClient } from "@skein/rpc";
+import { pdpb } from "../wire/index.ts";
+import { pdClientErrors } from "./errors.ts";
+
+export interface ConnectionOptions {
+  readonly endpoints: readonly string[];
+  readonly tls?: TlsFiles;
+  /** Until a call that finds no leader gives up. Default 15 000. */
+  readonly patienceMs?: number;
+  /** Of one attempt. Default 5000. */
+  readonly deadlineMs?: number;
+}
+
+const firstBackoffMs = 20;
+const longestBackoffMs = 1000;
+const probeMs = 3000;
+
+export class Connections implements Disposable {
+  private readonly world: World;
+  private readonly options: ConnectionOptions;
+  private readonly clients = new Map<string, RpcClient>();
+  private readonly controller = new AbortController();
+  /** Client URLs of the members that the last answer named. */
+  private memberUrls: readonly string[] = [];
+  private leader: RpcClient | null = null;
+  private search: Promise<RpcClient> | null = null;
+  private knownClusterId: bigint | null = null;
+
+  constructor(world: World, options: ConnectionOptions) {
+    this.world = world;
+    this.options = options;
+  }
+
+  get closing(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  /** Null before the first answer. */
+  get clusterId(): bigint | null {
+    return this.knownClusterId;
+  }
+
+  [Symbol.dispose](): void {
+    this.controller.abort(pdClientErrors.closed([]));
+    for (const client of this.clients.values()) client.close();
+    this.clients.clear();
+    this.leader = null;
+  }
+
+  /** The next call looks for the leader anew, if `client` is still taken for it. */
+  lost(client: RpcClient): void {
+    if (this.leader === client) this.leader = null;
+  }
+
+  /** One look for the leader; rejects with `RpcError` or `clusterMismatch`. */
+  find(): Promise<RpcClient> {
+    this.closing.throwIfAborted();
+    if (this.leader !== null) return Promise.resolve(this.leader);
+    this.search ??= this.look().finally(() => {
+      this.search = null;
+    });
+    return this.search;
+  }
+
+  /** Calls the leader until it answers with what is no matter of who leads. Rejects with `unavailable` when patience ends. */
+  async run<T>(what: string, call: (client: RpcClient) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const patienceMs = this.options.patienceMs ?? 15_000;
+    const startMs = this.world.clock.monotonicMs();
+    for (let backoffMs = firstBackoffMs; ; backoffMs = Math.min(backoffMs * 2, longestBackoffMs)) {
+      signal?.throwIfAborted();
+      let client: RpcClient | null = null;
+      try {
+        client = await this.find();
+        return await call(client);
+      } catch (error) {
+        this.closing.throwIfAborted();
+        if (!isMatterOfLeader(error)) throw error;
+        if (client !== null) this.lost(client);
+        const waitedMs = this.world.clock.monotonicMs() - startMs;
+        if (waitedMs + backoffMs > patienceMs)
+          throw pdClientErrors.unavailable([what, this.addresses().join(", "), Math.round(waitedMs)], error);
+        await this.pause(backoffMs, signal);
+      }
+    }
+  }
+
+  /** Waits, with some chance in it, so that many clients do not come back in one moment. */
+  async pause(ms: number, signal?: AbortSignal): Promise<void> {
+    const signals = signal === undefined ? this.closing : AbortSignal.any([this.closing, signal]);
+    await this.world.clock.sleep(ms / 2 + this.world.random.float() * (ms / 2), signals);
+  }
+
+  private addresses(): readonly string[] {
+    return [...new Set([...this.memberUrls, ...this.options.endpoints].map((url) => url.replace(/^https?:\/\//, "").replace(/\/$/, "")))];
+  }
+
+  private clientOf(address: string): RpcClient {
+    let client = this.clients.get(address);
+    if (client === undefined) {
+      const { tls, deadlineMs = 5000 } = this.options;
+      client = createRpcClient(this.world, address, { deadlineMs, ...(tls === undefined ? {} : { tls }) });
+      this.clients.set(address, client);
+    }
+    return client;
+  }
+
+  private async look(): Promise<RpcClient> {
+    const errors: unknown[] = [];
+    const found = await Promise.any(
+      this.addresses().map(async (address) => {
+        const answer = await this.clientOf(address).request(pdpb.pd.methods.GetMembers, {}, { deadlineMs: probeMs, signal: this.closing });
+        const clusterId = answer.header?.cluster_id ?? 0n;
+        if (this.knownClusterId !== null && clusterId !== this.knownClusterId)
+          throw pdClientErrors.clusterMismatch([address, clusterId, this.knownClusterId]);
+        const url = answer.leader?.client_urls[0];
+        if (url === undefined) throw new RpcError("unavailable", `${address} knows no leader`);
+        return { answer, clusterId, url };
+      }),
+    ).catch((error: unknown) => {
+      errors.push(...(error instanceof AggregateError ? (error.errors as unknown[]) : [error]));
+      return null;
+    });
+    this.closing.throwIfAborted();
+    if (found === null) throw errors.find((error) => !isMatterOfLeader(error)) ?? errors[0];
+    this.knownClusterId ??= found.clusterId;
+    this.memberUrls = found.answer.members.flatMap((member) => member.client_urls);
+    this.leader = this.clientOf(found.url.replace(/^https?:\/\//, "").replace(/\/$/, ""));
+    return this.leader;
+  }
+}
+
+/** Whether another member, or the same one later, may answer what was refused. */
+export function isMatterOfLeader(error: unknown): boolean {
+  if (!isRpcError(error)) return false;
+  return (
+    error.status === "unavailable" || error.status === "deadline_exceeded" || error.status === "cancelled" || /leader/i.test(error.text)
+  );
+}
