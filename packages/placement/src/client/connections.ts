@@ -137,7 +137,7 @@ export class Connections implements Disposable {
 /** Whether another member, or the same one later, may answer what was refused. */
 export function isMatterOfLeader(error: unknown): boolean {
   if (!isRpcError(error)) return false;
-  return (
-    error.status === "unavailable" || error.status === "deadline_exceeded" || error.status === "cancelled" || /leader/i.test(error.text)
-  );
+  // Another cluster's member at a known address: the next look for the leader says so.
+  if (error.status === "failed_precondition") return /cluster id/i.test(error.text);
+  return ["unavailable", "deadline_exceeded", "cancelled"].includes(error.status) || /leader/i.test(error.text);
 }
