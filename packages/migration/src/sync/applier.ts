@@ -4,16 +4,17 @@
  *   building (open for changes) ── dispatch ──▶ under way (lanes commit on their own) ──▶ applied
  *
  * Order of effects: the checkpoint that allows a batch (its horizon) is durable before the batch begins; the checkpoint that
- * counts a batch as done is written after all its lanes are committed, or, for a batch of one lane, in its transaction.
+ * counts a batch as done is written after all its lanes are committed, or, for a batch of one lane, in its transaction. What may
+ * be applied only once has its place in the transaction that applies it.
  */
 import type { World } from "@skein/base";
-import { type Connection, comparePositions, type Position, type Row } from "@skein/mysql";
+import { comparePositions, type Position, type Row } from "@skein/mysql";
 import type { CheckpointStore } from "../target/checkpoint-store.ts";
-import { textLiteral, textOf } from "../target/core/meta-tables.ts";
 import type { Target } from "../target/target.ts";
 import { NetChanges } from "./core/net-changes.ts";
-import { type BatchLimits, type Lane, planBatch } from "./core/plan-batch.ts";
+import { type BatchLimits, type Lane, planBatch, type SourceTable } from "./core/plan-batch.ts";
 import type { PositionGuard } from "./core/position-guard.ts";
+import type { TablePlace } from "./core/table-places.ts";
 import type { TablePlan } from "./core/table-plan.ts";
 
 export interface ApplierOptions {
@@ -30,6 +31,8 @@ export interface ApplierOptions {
   readonly start: Position;
   /** Statements that belong into the next checkpoint: structures of tables. */
   readonly extraStatements: () => readonly string[];
+  /** The statement that makes a table's row of the checkpoint say that it is as far as this. */
+  readonly placeStatement: (table: SourceTable, place: TablePlace) => string;
   readonly signal: AbortSignal;
 }
 
@@ -37,6 +40,7 @@ interface Batch {
   readonly changes: NetChanges;
   /** After the last event that is in it. */
   readonly end: Position;
+  readonly place: TablePlace;
   /** After the last whole transaction that is in it; null when it has none. */
   readonly boundary: Position | null;
   /** It holds changes of a transaction that goes on after it. */
@@ -48,6 +52,7 @@ export class Applier {
   #changes = new NetChanges();
   #bytes = 0;
   #end: Position;
+  #rowsEvent = 0;
   #boundary: Position | null = null;
   /** Changes were taken in since the last boundary. */
   #isPartial = false;
@@ -125,9 +130,10 @@ export class Applier {
     }
   }
 
-  /** An event has been taken in; `isBoundary`: a transaction is complete with it. */
-  advance(end: Position, isBoundary: boolean): void {
+  /** An event has been taken in; `isBoundary`: a transaction is complete with it. `rowsEvent` numbers the rows events of a transaction. */
+  advance(end: Position, isBoundary: boolean, rowsEvent: number): void {
     this.#end = end;
+    this.#rowsEvent = rowsEvent;
     if (!isBoundary) return;
     this.#isPartial = false;
     if (this.#changes.isEmpty && this.#inFlight === null && this.#failure === null) {
@@ -144,7 +150,13 @@ export class Applier {
       this.#settleBoundary();
       return;
     }
-    const batch: Batch = { changes: this.#changes, end: this.#end, boundary: this.#boundary, isPartial: this.#isPartial };
+    const batch: Batch = {
+      changes: this.#changes,
+      end: this.#end,
+      place: { position: this.#end, rowsEvent: this.#rowsEvent },
+      boundary: this.#boundary,
+      isPartial: this.#isPartial,
+    };
     this.#changes = new NetChanges();
     this.#bytes = 0;
     this.#boundary = null;
@@ -224,27 +236,32 @@ export class Applier {
     if (!guard.mayApply(batch.end)) await this.#save([], guard.nextHorizon(batch.end));
     else if (this.isFlushDue) await this.#save([], guard.nextHorizon(batch.end));
     const results = await Promise.allSettled(
-      lanes.map((lane) => target.transaction(lane.statements, lane.runsOnce ? { signal } : { signal, repeat: lane.repeat })),
+      lanes.map((lane) =>
+        lane.onceTables.length > 0
+          ? this.#applyOnce(lane, batch.place)
+          : target.transaction(lane.statements, { signal, repeat: lane.repeat }),
+      ),
     );
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
+  }
+
+  /** The checkpoint stays behind it, so its tables say themselves how far they are. */
+  async #applyOnce(lane: Lane, place: TablePlace): Promise<void> {
+    const { store, target, placeStatement, signal } = this.#options;
+    const [table] = lane.onceTables;
+    if (table === undefined) return;
+    const statements = [...lane.statements, ...lane.onceTables.map((each) => placeStatement(each, place))];
+    await target.transaction(statements, { signal, wasApplied: (connection) => store.isRecorded(connection, { ...table, ...place }) });
   }
 
   async #applyWithCheckpoint(lane: Lane, boundary: Position): Promise<void> {
     const { store, target, guard, extraStatements, signal, world } = this.#options;
     const horizon = guard.pendingSafeUntil;
     const statements = [...lane.statements, ...extraStatements(), store.globalStatement({ position: boundary, horizon })];
-    await target.transaction(statements, { signal, wasApplied: (connection) => isRecorded(connection, target, boundary) });
+    await target.transaction(statements, { signal, wasApplied: (connection) => store.isRecorded(connection, { position: boundary }) });
     guard.recorded(horizon ?? boundary);
     this.#flushed = boundary;
     this.#flushedMs = world.clock.monotonicMs();
   }
-}
-
-async function isRecorded(connection: Connection, target: Target, position: Position): Promise<boolean> {
-  const { rows } = await connection.query(
-    `SELECT binlog_name, binlog_pos FROM ${target.metaTable("syncer_checkpoint")} WHERE id = ${textLiteral(target.sourceId)} AND is_global = 1 LOCK IN SHARE MODE`,
-  );
-  const [file, offset] = rows[0] ?? [];
-  return textOf(file ?? "") === position.file && Number(offset) === position.offset;
 }

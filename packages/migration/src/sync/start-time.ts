@@ -18,7 +18,7 @@ export interface StartTimeSource {
 }
 
 /**
- * A time before the oldest file gives that file's head. Throws 20057 when nothing is that late, and for a text that is no
+ * A time before the oldest file gives that file's head, and says so. Throws 20057 when nothing is that late, and for a text that is no
  * time; what the source refuses is thrown as the binlog stream throws it.
  */
 export async function positionAtTime(
@@ -26,7 +26,7 @@ export async function positionAtTime(
   startTime: string,
   { connection, endpoint, serverId, retryCountMax }: StartTimeSource,
   signal: AbortSignal,
-): Promise<Position> {
+): Promise<{ readonly position: Position; readonly isEarliest: boolean }> {
   const read = (start: Position) =>
     openBinlogStream(world, endpoint, {
       serverId,
@@ -52,11 +52,13 @@ export async function positionAtTime(
     if (first !== null && first <= seconds) low = middle;
     else high = middle - 1;
   }
+  const first = files[0] === undefined ? null : await firstTimestamp(files[0]);
+  const isEarliest = low === 0 && first !== null && first > seconds;
   let boundary = headOf(files[low] ?? "");
   for await (const events of read(boundary)) {
     for (const event of events) {
       const isHead = event.kind === "format" || event.kind === "rotate" || event.kind === "previousGtids";
-      if (event.timestamp >= seconds && !isHead) return boundary;
+      if (event.timestamp >= seconds && !isHead) return { position: boundary, isEarliest };
       if (event.endsTransaction || event.kind === "previousGtids") boundary = event.end;
     }
   }

@@ -43,7 +43,7 @@ import { createEventFilter } from "../filter/core/event-filter.ts";
 import { createOnlineTables, OnlineDdl, type OnlineDdlRecord } from "../filter/core/online-ddl.ts";
 import { createRouter } from "../filter/core/router.ts";
 import { createTableFilter } from "../filter/core/table-filter.ts";
-import { type CheckpointStore, createCheckpointStore } from "../target/checkpoint-store.ts";
+import { type Checkpoint, type CheckpointStore, createCheckpointStore, type GlobalCheckpoint } from "../target/checkpoint-store.ts";
 import { textLiteral, textOf } from "../target/core/meta-tables.ts";
 import { openTarget, type Target } from "../target/target.ts";
 import type { Blocker, SyncStatus, Unit, UnitStatus } from "../unit.ts";
@@ -51,6 +51,7 @@ import { Applier } from "./applier.ts";
 import { LagMeter } from "./core/lag.ts";
 import { operatorPosition, Operators } from "./core/operators.ts";
 import { PositionGuard } from "./core/position-guard.ts";
+import { TablePlaces } from "./core/table-places.ts";
 import { DdlHandler } from "./ddl.ts";
 import { positionAtTime } from "./start-time.ts";
 import { type CopyWatermarks, keyOf, Tables } from "./tables.ts";
@@ -63,6 +64,8 @@ export interface SyncUnitOptions {
   readonly signal: AbortSignal;
   /** Of the full copy before; null in incremental mode. */
   readonly copy: CopyWatermarks | null;
+  /** The start time has become a checkpoint: another run must not begin there again. */
+  readonly startTimeUsed?: () => Promise<void>;
 }
 
 export interface SchemaCommand {
@@ -151,6 +154,7 @@ class Syncer implements SyncUnit {
   /** When the source said so, by the local clock; null when it did not answer since. */
   #masterAtMs: number | null = null;
   #saved = new Map<string, TableDefinition>();
+  #places = new TablePlaces();
   #isStopAsked = false;
   #wakeUp: (() => void) | null = null;
   #ended: Promise<void> = Promise.resolve();
@@ -301,7 +305,8 @@ class Syncer implements SyncUnit {
           }
         }
         const position = checkpoint.global?.position ?? { file: "", offset: 4, gtidSet: null };
-        const statement = store.tableStatement({ schema, table, position, tableInfo: JSON.stringify(definition) });
+        const place = placesOf(checkpoint).atLeast(keyOf(schema, table), position);
+        const statement = store.tableStatement({ schema, table, ...place, tableInfo: JSON.stringify(definition) });
         // The subtask is paused: taking over here only shuts out one that was thought dead.
         await target.takeOver(signal);
         await store.save(null, [statement], signal);
@@ -324,7 +329,11 @@ class Syncer implements SyncUnit {
     this.#target = target;
     await target.takeOver(signal);
     const store = createCheckpointStore(target, this.#flavor);
-    const checkpoint = await store.load(signal);
+    const stored = await store.load(signal);
+    // A start time begins anew: where this task was, as a whole and in single tables, says nothing of it.
+    const isAtStartTime = this.#options.start.startTime !== "" && this.#options.copy === null;
+    const checkpoint: Checkpoint = isAtStartTime ? { global: null, tables: [] } : stored;
+    this.#places = placesOf(checkpoint);
     for (const { schema, table, tableInfo } of checkpoint.tables) {
       if (tableInfo === null) continue;
       const definition = parseTableInfo(tableInfo);
@@ -332,7 +341,10 @@ class Syncer implements SyncUnit {
     }
     await this.#loadOnline(target, signal);
 
-    const { position, safeUntil } = await this.#startPoint(checkpoint.global, source, master, signal);
+    const { position, safeUntil } = isAtStartTime
+      ? // Rows that an earlier run has applied are met again.
+        { position: await this.#startTimePoint(source, signal), safeUntil: stored.global === null ? null : master }
+      : this.#startPoint(checkpoint.global, master);
     const start = await this.#withGtid(position, signal);
     const durationMs = this.#options.start.safeModeDurationMs;
     this.#file = start.file;
@@ -382,6 +394,12 @@ class Syncer implements SyncUnit {
       flushIntervalMs: syncer.checkpointFlushIntervalMs,
       start,
       extraStatements: () => this.#structureStatements(store),
+      placeStatement: ({ schema, table }, place) => {
+        const key = keyOf(schema, table);
+        this.#places.note(key, place);
+        const definition = this.#tracker.table(schema, table);
+        return store.tableStatement({ schema, table, ...place, tableInfo: definition === undefined ? null : JSON.stringify(definition) });
+      },
       signal,
     });
     this.#applier = applier;
@@ -411,7 +429,8 @@ class Syncer implements SyncUnit {
         await applier.flush([], end === undefined ? null : end);
       },
     });
-    await applier.flush();
+    await applier.flush(isAtStartTime ? [store.clearStatement()] : []);
+    if (isAtStartTime) await this.#options.startTimeUsed?.();
     this.#log.info("replication starts", { position: formatPosition(start), safeMode: guard.isSafe });
 
     await using group = new TaskGroup(signal);
@@ -489,6 +508,8 @@ class Syncer implements SyncUnit {
   }
 
   #isMidTransaction = false;
+  /** Rows events of the present transaction so far. */
+  #rowsEvent = 0;
 
   /** True when it was told to stop and a transaction's end is reached. */
   async #handle(events: readonly BinlogEvent[], signal: AbortSignal): Promise<boolean> {
@@ -498,6 +519,7 @@ class Syncer implements SyncUnit {
       this.#bytes += event.sizeBytes;
       switch (event.kind) {
         case "rows":
+          this.#rowsEvent++;
           await this.#handleRows(event, signal);
           break;
         case "gtid":
@@ -531,7 +553,8 @@ class Syncer implements SyncUnit {
         this.#transactions++;
         this.#isMidTransaction = false;
       }
-      if (event.end.file !== "") applier.advance(event.end, !this.#isMidTransaction);
+      if (event.end.file !== "") applier.advance(event.end, !this.#isMidTransaction, this.#rowsEvent);
+      if (event.endsTransaction) this.#rowsEvent = 0;
       if (applier.isFull && (!this.#isMidTransaction || applier.isOverfull)) await applier.dispatch();
       if (this.#isStopAsked && !this.#isMidTransaction) return true;
     }
@@ -551,6 +574,7 @@ class Syncer implements SyncUnit {
     const { action } = event;
     if (action === "insert" ? rows.ignoresInsert : action === "update" ? rows.ignoresUpdate : rows.ignoresDelete) return;
     if (state.copiedUntil !== null && comparePositions(event.end, state.copiedUntil) <= 0) return;
+    if (this.#places.isPassed(keyOf(state.schema, state.table), { position: event.end, rowsEvent: this.#rowsEvent })) return;
     const start = this.#startOf(event);
     guard.observe(start, event.timestamp);
     const isSafe = guard.isSafe || (state.safeUntil !== null && comparePositions(start, state.safeUntil) < 0);
@@ -608,7 +632,7 @@ class Syncer implements SyncUnit {
       }
       this.#isMidTransaction = !event.endsTransaction && this.#isMidTransaction;
       await applier.drain();
-      if (event.endsTransaction) applier.advance(event.end, true);
+      if (event.endsTransaction) applier.advance(event.end, true, 0);
       await applier.flush(statements);
     }
     this.#currentDdl = null;
@@ -627,12 +651,20 @@ class Syncer implements SyncUnit {
 
   // ── beginning and end ──
 
-  async #startPoint(
-    global: { readonly position: Position; readonly horizon: Position | null } | null,
-    source: Connection,
-    master: Position,
-    signal: AbortSignal,
-  ): Promise<{ readonly position: Position; readonly safeUntil: Position | null }> {
+  async #startTimePoint(source: Connection, signal: AbortSignal): Promise<Position> {
+    const { startTime } = this.#options.start;
+    const at = { connection: source, endpoint: endpointOf(this.#config.from), serverId: this.#config.serverId };
+    const { position, isEarliest } = await positionAtTime(this.#world, startTime, at, signal);
+    if (isEarliest) {
+      this.#log.warn("the start time is before the source's first binlog file; what is older is not replicated", {
+        startTime,
+        position: formatPosition(position),
+      });
+    }
+    return this.#withoutGtid(position);
+  }
+
+  #startPoint(global: GlobalCheckpoint | null, master: Position): { readonly position: Position; readonly safeUntil: Position | null } {
     if (global !== null) {
       const { position, horizon } = global;
       if (horizon === null) return { position, safeUntil: null };
@@ -642,11 +674,6 @@ class Syncer implements SyncUnit {
       return { position, safeUntil: isSameLog ? horizon : master };
     }
     if (this.#options.copy !== null) return { position: this.#withoutGtid(this.#options.copy.lowest), safeUntil: null };
-    const { startTime } = this.#options.start;
-    if (startTime !== "") {
-      const at = { connection: source, endpoint: endpointOf(this.#config.from), serverId: this.#config.serverId };
-      return { position: this.#withoutGtid(await positionAtTime(this.#world, startTime, at, signal)), safeUntil: null };
-    }
     const { meta } = this.#config;
     if (meta !== null && (meta.binlogName !== "" || meta.binlogGtid !== "")) {
       const gtidSet = meta.binlogGtid === "" ? null : parseGtidSet(meta.binlogGtid, this.#flavor);
@@ -707,7 +734,8 @@ class Syncer implements SyncUnit {
 
   #structureStatement(store: CheckpointStore, table: TableDefinition, position: Position): string {
     this.#saved.set(keyOf(table.schema, table.name), table);
-    return store.tableStatement({ schema: table.schema, table: table.name, position, tableInfo: JSON.stringify(table) });
+    const place = this.#places.atLeast(keyOf(table.schema, table.name), position);
+    return store.tableStatement({ schema: table.schema, table: table.name, ...place, tableInfo: JSON.stringify(table) });
   }
 
   #structureStatements(store: CheckpointStore): string[] {
@@ -965,6 +993,14 @@ function keptRows(action: "insert" | "update" | "delete", rows: readonly Row[], 
 async function sourceSeconds(source: Connection, signal: AbortSignal): Promise<number> {
   const { rows } = await source.query("SELECT UNIX_TIMESTAMP(NOW(6))", signal);
   return Number(rows[0]?.[0] ?? 0);
+}
+
+function placesOf({ global, tables }: Checkpoint): TablePlaces {
+  const places = new TablePlaces();
+  for (const { schema, table, position, rowsEvent } of tables) {
+    if (global !== null && comparePositions(position, global.position) > 0) places.note(keyOf(schema, table), { position, rowsEvent });
+  }
+  return places;
 }
 
 function parseTableInfo(text: string): TableDefinition {

@@ -1,4 +1,4 @@
-import { nodeWorld, seededRandom } from "@skein/base";
+import { nodeWorld, seededRandom, type World } from "@skein/base";
 import { openConnection } from "@skein/mysql";
 import { type DatabaseServer, startMariadb, startMysql } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -16,9 +16,9 @@ interface Running {
   readonly kill: () => Promise<void>;
 }
 
-function start(config: SubtaskConfig, worker = "w1"): Running {
+function start(config: SubtaskConfig, worker = "w1", inWorld: World = world): Running {
   const killer = new AbortController();
-  const unit = createSyncUnit({ world, config, start: plainStart, worker, signal: never, copy: null });
+  const unit = createSyncUnit({ world: inWorld, config, start: plainStart, worker, signal: never, copy: null });
   const ended = unit.run(killer.signal).then(
     () => ({ error: null }),
     (error: unknown) => ({ error }),
@@ -212,6 +212,43 @@ describe.each([
     }
   });
 
+  test("S15: a table without a key is exact after kills in the middle of a transaction that is larger than a batch", async () => {
+    const config = testSubtask(source, target, { name: "places", sourceId: "src-9", serverId: 4290 });
+    /** Dies when it begins to apply its `count`th batch. */
+    const dying = (count: number): World => {
+      let batches = 0;
+      const at = async (point: string) => {
+        if (point === "sync:batch" && ++batches > count) throw new Error("died here");
+      };
+      return { ...world, faults: { at } };
+    };
+    let running = start(config, "w0");
+    try {
+      await synced(running, config);
+      await source.sql(`CREATE DATABASE pl; CREATE TABLE pl.k (n INT, v VARCHAR(10)); CREATE TABLE pl.t (id INT PRIMARY KEY, v INT);
+        CREATE TABLE pl.n (n INT PRIMARY KEY); INSERT INTO pl.n VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)`);
+      await synced(running, config);
+      await running.kill();
+      await source.sql(`INSERT INTO pl.k VALUES (1, 'a'), (1, 'a'), (2, 'b'); START TRANSACTION; DELETE FROM pl.k LIMIT 1;
+        INSERT INTO pl.t SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n, 0 FROM pl.n a, pl.n b, pl.n c, pl.n d, pl.n e WHERE e.n < 4;
+        INSERT INTO pl.k VALUES (3, 'c'), (3, 'c'); UPDATE pl.t SET v = v + 1; UPDATE pl.k SET n = n + 10 LIMIT 3; COMMIT; INSERT INTO pl.k VALUES (4, 'd')`);
+      // Each run gets one batch further than the one before, and all begin at the same checkpoint.
+      let deaths = 0;
+      for (let isDone = false, count = 1; !isDone; count++) {
+        running = start(config, `w${count}`, dying(count));
+        isDone = await Promise.race([running.ended.then(() => false), synced(running, config).then(() => true)]).catch(() => false);
+        if (!isDone) deaths++;
+        await running.kill();
+      }
+      expect(deaths).toBeGreaterThan(3);
+      running = start(config, "last");
+      await synced(running, config);
+      expect(await expectEqual(source, target, "pl")).toBeGreaterThan(40_000);
+    } finally {
+      await running.kill();
+    }
+  });
+
   test("a random workload with kills and a large transaction ends equal, whoever goes on", async () => {
     const seed = 1000 + Math.floor(world.random.float() * 1_000_000);
     const config = testSubtask(source, target, { name: "storm", sourceId: "src-2", serverId: 4343 });
@@ -330,7 +367,7 @@ describe("one target", () => {
     const at = (seconds: number) => new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
     await source.sql(`FLUSH LOGS; SET TIMESTAMP = ${now + 1000}; INSERT INTO st.t VALUES (1); FLUSH LOGS; SET TIMESTAMP = ${now + 2000};
       INSERT INTO st.t VALUES (2); SET TIMESTAMP = ${now + 3000}; INSERT INTO st.t VALUES (3); INSERT INTO st.t VALUES (4)`);
-    const run = (startTime: string) => {
+    const run = (startTime: string, startTimeUsed = async () => {}) => {
       const killer = new AbortController();
       const unit = createSyncUnit({
         world,
@@ -339,6 +376,7 @@ describe("one target", () => {
         worker: "w",
         signal: killer.signal,
         copy: null,
+        startTimeUsed,
       });
       return { unit, ended: unit.run(killer.signal), killer };
     };
@@ -348,6 +386,21 @@ describe("one target", () => {
     await unit.stop(5000);
     await ended;
     expect(await contents(target, "st.t")).toEqual(['{"a":"3"}', '{"a":"4"}']);
+
+    // It also wins over the checkpoint that is there by now, says so once, and meets rows again that are there already.
+    const checkpoint = () => target.sql("SELECT binlog_name, binlog_pos FROM dm_meta.time_syncer_checkpoint WHERE is_global = 1");
+    const before = await checkpoint();
+    await expect(run(at(now + 4000)).ended).rejects.toMatchObject({ code: 20057 });
+    expect(await checkpoint(), "a start time that fails leaves the checkpoint").toEqual(before);
+    let used = 0;
+    const again = run(at(now + 1500), async () => {
+      used++;
+    });
+    while ((await target.sql("SELECT a FROM st.t WHERE a = 2")).length === 0) await Promise.race([world.clock.sleep(20), again.ended]);
+    await again.unit.stop(5000);
+    await again.ended;
+    expect(used).toBe(1);
+    expect(await contents(target, "st.t")).toEqual(['{"a":"2"}', '{"a":"3"}', '{"a":"4"}']);
   });
 
   test("routes, filters and extracted columns", async () => {

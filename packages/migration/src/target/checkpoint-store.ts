@@ -2,10 +2,11 @@
  * The checkpoint of incremental replication, in the target's own meta schema, in the documented columns: one global row and one
  * per table that has a position of its own or a structure worth keeping.
  *
- * The `exit_safe_*` columns hold the *horizon*: nothing after it may have been applied. Going on from a global position that is
- * before the horizon is done in safe mode until the horizon is passed.
+ * The `exit_safe_*` columns of the global row hold the *horizon*: nothing after it may have been applied. Going on from a global
+ * position that is before the horizon is done in safe mode until the horizon is passed. A table's position may be ahead of the
+ * global one: what is at or before it is in the target, and its `exit_safe_binlog_pos` numbers the rows event of the transaction.
  */
-import { type GtidSet, parseGtidSet, type Position } from "@skein/mysql";
+import { type Connection, type GtidSet, parseGtidSet, type Position } from "@skein/mysql";
 import { createCheckpointTables, metaTable, textLiteral, textOf } from "./core/meta-tables.ts";
 import type { Target } from "./target.ts";
 
@@ -19,6 +20,8 @@ export interface TableCheckpoint {
   readonly schema: string;
   readonly table: string;
   readonly position: Position;
+  /** Number of the rows event within its transaction, which `position` is the end of; 0 when it is of none. */
+  readonly rowsEvent: number;
   /** The tracked structure as JSON text; null when none is kept. */
   readonly tableInfo: string | null;
 }
@@ -35,6 +38,10 @@ export interface CheckpointStore {
   globalStatement(checkpoint: GlobalCheckpoint): string;
   tableStatement(checkpoint: TableCheckpoint): string;
   removeTableStatement(schema: string, table: string): string;
+  /** Forgets where this source was, as a whole and in its tables. */
+  clearStatement(): string;
+  /** Whether the global row is at this position, or the table's at this one with this rows event: for a COMMIT without an answer. */
+  isRecorded(connection: Connection, at: { readonly position: Position } | Omit<TableCheckpoint, "tableInfo">): Promise<boolean>;
   save(global: GlobalCheckpoint | null, statements: readonly string[], signal?: AbortSignal): Promise<void>;
 }
 
@@ -42,9 +49,15 @@ export function createCheckpointStore(target: Target, flavor: "mysql" | "mariadb
   const table = metaTable(target.metaSchema, target.task, "syncer_checkpoint");
   const id = textLiteral(target.sourceId);
 
-  const upsert = (schema: string, name: string, position: Position, horizon: Position | null, info: string | null, isGlobal: boolean) => {
+  const upsert = (
+    schema: string,
+    name: string,
+    position: Position,
+    safe: { readonly file: string; readonly offset: number; readonly gtid: string },
+    info: string | null,
+    isGlobal: boolean,
+  ) => {
     const gtid = position.gtidSet === null ? "" : position.gtidSet.toString();
-    const safe = horizon === null ? { file: "", offset: 0, gtid: "" } : { ...horizon, gtid: horizon.gtidSet?.toString() ?? "" };
     return (
       `INSERT INTO ${table} (id, cp_schema, cp_table, binlog_name, binlog_pos, binlog_gtid, exit_safe_binlog_name, exit_safe_binlog_pos, exit_safe_binlog_gtid, table_info, is_global) VALUES (` +
       `${id}, ${textLiteral(schema)}, ${textLiteral(name)}, ${textLiteral(position.file)}, ${position.offset}, ${textLiteral(gtid)}, ` +
@@ -76,13 +89,36 @@ export function createCheckpointStore(target: Target, flavor: "mysql" | "mariadb
           global = { position, horizon: hasHorizon ? positionOf(safeFile, safeOffset ?? null, safeGtid ?? null) : null };
         } else {
           const text = info === null || info === undefined || info === "null" ? null : textOf(info);
-          tables.push({ schema: textOf(schema ?? ""), table: textOf(name ?? ""), position, tableInfo: text });
+          tables.push({
+            schema: textOf(schema ?? ""),
+            table: textOf(name ?? ""),
+            position,
+            rowsEvent: Number(safeOffset ?? 0),
+            tableInfo: text,
+          });
         }
       }
       return { global, tables };
     },
-    globalStatement: ({ position, horizon }) => upsert("", "", position, horizon, null, true),
-    tableStatement: ({ schema, table: name, position, tableInfo }) => upsert(schema, name, position, null, tableInfo, false),
+    globalStatement: ({ position, horizon }) => {
+      const safe = horizon === null ? { file: "", offset: 0, gtid: "" } : { ...horizon, gtid: horizon.gtidSet?.toString() ?? "" };
+      return upsert("", "", position, safe, null, true);
+    },
+    tableStatement: ({ schema, table: name, position, rowsEvent, tableInfo }) =>
+      upsert(schema, name, position, { file: "", offset: rowsEvent, gtid: "" }, tableInfo, false),
+    clearStatement: () => `DELETE FROM ${table} WHERE id = ${id}`,
+    async isRecorded(connection, at) {
+      const place = "schema" in at ? at : { schema: "", table: "", position: at.position, rowsEvent: null };
+      const { rows } = await connection.query(
+        `SELECT binlog_name, binlog_pos, exit_safe_binlog_pos FROM ${table} WHERE id = ${id} AND cp_schema = ${textLiteral(place.schema)} AND cp_table = ${textLiteral(place.table)} LOCK IN SHARE MODE`,
+      );
+      const [file, offset, rowsEvent] = rows[0] ?? [];
+      return (
+        textOf(file ?? "") === place.position.file &&
+        Number(offset) === place.position.offset &&
+        (place.rowsEvent === null || Number(rowsEvent ?? 0) === place.rowsEvent)
+      );
+    },
     removeTableStatement: (schema, name) =>
       `DELETE FROM ${table} WHERE id = ${id} AND cp_schema = ${textLiteral(schema)} AND cp_table = ${textLiteral(name)}`,
     async save(global, statements, signal) {

@@ -171,7 +171,7 @@ export class SourceWorker implements AsyncDisposable {
   #entry(task: string): Entry {
     const known = this.#entries.get(task);
     if (known !== undefined && !known.isDropped) return known;
-    const { world, worker, units, source, log, onFailed } = this.#options;
+    const { world, store, worker, units, source, log, onFailed } = this.#options;
     const subtask = new Subtask({
       world,
       name: task,
@@ -181,6 +181,9 @@ export class SourceWorker implements AsyncDisposable {
       log,
       loadConfig: () => this.#loadConfig(task),
       loadFiles: this.#loadFiles(task),
+      startTimeUsed: async () => {
+        await store.delete({ key: keys.cliArgs(task, source.sourceId) });
+      },
       ...(onFailed === undefined ? {} : { onFailed: (unit, canResume) => onFailed(task, unit, canResume) }),
     });
     const entry: Entry = {

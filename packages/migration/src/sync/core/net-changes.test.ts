@@ -72,7 +72,7 @@ describe("statements", () => {
     changes.insert(simple, [1, "a", 1], false);
     const lanes = planBatch(changes, limits);
     expect(lanes).toHaveLength(1);
-    expect(lanes[0]).toMatchObject({ runsOnce: true, rowCount: 4 });
+    expect(lanes[0]).toMatchObject({ onceTables: [{ schema: "s", table: "k" }], rowCount: 4 });
     expect(statementsOf(lanes)).toEqual([
       "INSERT INTO `s`.`t` (`id`,`v`,`n`) VALUES (1,'a',1)",
       "INSERT INTO `s`.`k` (`a`,`b`) VALUES (1,1.1)",

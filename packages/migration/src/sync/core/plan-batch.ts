@@ -27,9 +27,14 @@ export interface Lane {
   readonly statements: readonly ByteString[];
   /** The same in the form that may run again over a part of itself (safe mode). Made when it is asked for. */
   readonly repeat: () => readonly ByteString[];
-  /** Holds changes of tables without a key, which are right only when they run once. */
-  readonly runsOnce: boolean;
+  /** Source tables whose changes in this lane are right only when they run once; without any the lane may be repeated. */
+  readonly onceTables: readonly SourceTable[];
   readonly rowCount: number;
+}
+
+export interface SourceTable {
+  readonly schema: string;
+  readonly table: string;
 }
 
 interface LaneWork {
@@ -60,7 +65,7 @@ export function planBatch(changes: NetChanges, limits: BatchLimits): Lane[] {
       for (const item of items) (bound.has(item.entry) ? ordered.items : free).push(item);
     }
   }
-  // Tables without a key are right only when their transaction also holds the checkpoint, so all goes into that one.
+  // Tables without a key are right only when their transaction also holds how far they are, so one is made of all.
   if (ordered.serial.length > 0) ordered.items.push(...free.splice(0));
   const works: LaneWork[] = [];
   if (ordered.items.length > 0 || ordered.serial.length > 0) works.push(ordered);
@@ -73,9 +78,20 @@ export function planBatch(changes: NetChanges, limits: BatchLimits): Lane[] {
   return works.map((work) => ({
     statements: laneStatements(work, limits, false),
     repeat: () => laneStatements(work, limits, true),
-    runsOnce: work.serial.length > 0,
+    onceTables: sourceTables(work.serial),
     rowCount: work.items.length + work.serial.length,
   }));
+}
+
+function sourceTables(changes: readonly SerialChange[]): SourceTable[] {
+  const found = new Map<string, SourceTable>();
+  let last: TablePlan | null = null;
+  for (const { plan } of changes) {
+    if (plan === last) continue;
+    last = plan;
+    found.set(`${plan.sourceSchema}\u0000${plan.sourceTable}`, { schema: plan.sourceSchema, table: plan.sourceTable });
+  }
+  return [...found.values()];
 }
 
 /** Neighbours in the target's index are handled together; for texts any fixed order will do. */

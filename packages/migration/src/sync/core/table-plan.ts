@@ -41,6 +41,9 @@ export interface UniqueKey {
 }
 
 export interface TablePlan {
+  /** Of the source. */
+  readonly sourceSchema: string;
+  readonly sourceTable: string;
   /** Quoted. */
   readonly target: ByteString;
   readonly targetSchema: string;
@@ -115,6 +118,8 @@ export function planTable(
   );
   const keyColumns = key === undefined ? null : (key.parts as number[]);
   return {
+    sourceSchema: source.schema,
+    sourceTable: source.name,
     target: `${nameLiteral(target.schema)}.${nameLiteral(target.name)}`,
     targetSchema: target.schema,
     targetTable: target.name,

@@ -167,8 +167,10 @@ export class MemoryTarget implements Target {
   async ensure(): Promise<void> {}
 
   async query(sql: string): Promise<ResultSet> {
-    const columns = sql.startsWith("SELECT binlog_name") ? ["binlog_name", "binlog_pos"] : checkpointColumns;
-    const rows = this.#options.server.tables.get(checkpointTable)?.rows ?? [];
+    const isOne = sql.startsWith("SELECT binlog_name");
+    const columns = isOne ? ["binlog_name", "binlog_pos", "exit_safe_binlog_pos"] : checkpointColumns;
+    const wanted = isOne ? condition(/WHERE (.*?) LOCK/.exec(sql)?.[1] ?? "") : () => true;
+    const rows = (this.#options.server.tables.get(checkpointTable)?.rows ?? []).filter(wanted);
     const value = (text: string | undefined) =>
       text === undefined || text === "NULL" ? null : text.replace(/^_utf8mb4/, "").replace(/^'(.*)'$/s, "$1");
     return { columns: [], rows: rows.map((row) => columns.map((column) => value(row[column]))) };
