@@ -2,7 +2,7 @@
  * Coded errors of the placement driver. The detail carries the name that the field's scripts match on (`[PD:core:ErrStoreNotFound]…`)
  * where the original has one; HTTP answers print the detail alone.
  */
-import { type CodedError, define, type ErrorLevel, isCodedError } from "@skein/base";
+import { define, type ErrorLevel, isCodedError } from "@skein/base";
 
 const pd = <const Args extends readonly unknown[]>(
   code: number,
@@ -121,6 +121,6 @@ export const pdErrors = {
 
 /** The words alone, without code and class. */
 export function detailOf(error: unknown): string {
-  if (isCodedError(error)) return (error as CodedError).detail;
+  if (isCodedError(error)) return error.detail;
   return error instanceof Error ? error.message : String(error);
 }
