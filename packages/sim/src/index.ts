@@ -1,3 +1,14 @@
+export { checkLinearizable, type Model, type Operation, type Verdict } from "./history/linearizability.ts";
+export {
+  checkRegisters,
+  describeKeyVerdict,
+  type KeyOperation,
+  type KeyVerdict,
+  type RegisterInput,
+  type RegisterOutput,
+  registerModel,
+} from "./history/register.ts";
+export { checkSnapshotIsolation, findLongFork, type RecordedTransaction } from "./history/snapshot-isolation.ts";
 export {
   parseScenario,
   renderScenario,
