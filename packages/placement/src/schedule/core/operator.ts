@@ -9,7 +9,7 @@
  * A step is asked for again and again until the region shows that it happened; so every step must be harmless twice.
  * Texts and times are those of spec/placement.md §1.12.
  */
-import type { Peer, PeerId, RegionEpoch, RegionId, RegionMeta, StoreId } from "../../core/model.ts";
+import type { PeerId, RegionEpoch, RegionId, RegionMeta, StoreId } from "../../core/model.ts";
 
 /** In the order in which they are printed; the first one of an operator says which limit counts. */
 export const operatorKinds = [
@@ -47,7 +47,7 @@ export type CancelReason =
   | "related merge region"
   | "unknown";
 
-export type SplitPolicy = "scan" | "approximate" | "usekey";
+export type SplitPolicy = "scan" | "approximate" | "useKey";
 
 /** A peer that changes its role in a joint step. */
 export interface PeerAt {
@@ -75,7 +75,14 @@ export type Step =
       /** The target's half of the pair: it only waits. */
       readonly isPassive: boolean;
     }
-  | { readonly kind: "splitRegion"; readonly policy: SplitPolicy; readonly keys: readonly Uint8Array[] }
+  | {
+      readonly kind: "splitRegion";
+      readonly policy: SplitPolicy;
+      readonly keys: readonly Uint8Array[];
+      /** Of the region when the plan was made: the split happened when one of them is another. */
+      readonly startKey: Uint8Array;
+      readonly endKey: Uint8Array;
+    }
   /** One change is a plain change of the configuration; more enter the joint state and need a `leaveJoint` after them. */
   | { readonly kind: "enterJoint"; readonly promote: readonly PeerAt[]; readonly demote: readonly PeerAt[] }
   | { readonly kind: "leaveJoint"; readonly promote: readonly PeerAt[]; readonly demote: readonly PeerAt[] };
@@ -96,14 +103,3 @@ export interface Operator {
   /** The other region of a merge; its operator ends with this one. */
   readonly relatedRegion: RegionId | null;
 }
-
-/** What the leader of a region is asked to do, in answer to a heartbeat or pushed between two. */
-export type RegionAction =
-  | {
-      /** Goes out as `change_peer_v2`; no changes: leave the joint state. */
-      readonly kind: "changePeers";
-      readonly changes: readonly { readonly type: "addNode" | "addLearnerNode" | "removeNode"; readonly peer: Peer }[];
-    }
-  | { readonly kind: "transferLeader"; readonly peer: Peer; readonly peers: readonly Peer[] }
-  | { readonly kind: "merge"; readonly target: RegionMeta }
-  | { readonly kind: "splitRegion"; readonly policy: SplitPolicy; readonly keys: readonly Uint8Array[] };
