@@ -162,7 +162,7 @@ export function createMemoryRegions(options: MemoryRegionsOptions = {}): MemoryR
 
   async function split(region: Region, keys: readonly Uint8Array[]): Promise<readonly RegionDescription[]> {
     const inside = [...keys]
-      .sort(Buffer.compare)
+      .sort((a, b) => Buffer.compare(a, b))
       .filter((key, index, all) => covers(region, key) && Buffer.compare(key, region.startKey) !== 0 && !isSame(key, all[index - 1]));
     for (const entry of region.log.splice(0)) await applyEntry(entry);
     if (inside.length === 0) return [describe(region)];

@@ -1,0 +1,117 @@
+/**
+ * Runs commands that read and then write: latches on the keys → snapshot → act → write in the term of the snapshot.
+ *
+ * In a newer term the decision may be wrong, as another leader may have written in between: the write is refused then. What the
+ * memory locks of a command promise to readers holds until its writes are applied, or can never be.
+ */
+import type { EngineReader } from "../engine/engine.ts";
+import { type RegionContext, type RegionDescription, RegionError, type RegionKv, type RegionWrite } from "../region-kv.ts";
+import { type ConcurrencyManager, nameOf } from "./concurrency.ts";
+import { Changes } from "./core/key-state.ts";
+import { compareBytes } from "./core/keys.ts";
+import type { Lock } from "./core/records.ts";
+import { Latches } from "./latches.ts";
+
+export interface Acting {
+  readonly reader: EngineReader;
+  readonly region: RegionDescription;
+  readonly term: number;
+  readonly changes: Changes;
+  /** In the step that read `maxTs`: from now on readers meet these. */
+  hold(locks: readonly { readonly key: Uint8Array; readonly lock: Lock }[]): void;
+  /** Runs when the writes are decided, or there are none, while the latches are still held. */
+  afterwards(run: () => void): void;
+}
+
+export interface SchedulerOptions {
+  readonly kv: RegionKv;
+  readonly concurrency: ConcurrencyManager;
+  /** Keys whose locks are gone, once that is visible. */
+  readonly released: (keys: readonly Uint8Array[]) => void;
+  /** More at once are refused as busy. */
+  readonly commandsMax?: number;
+  readonly pendingBytesMax?: number;
+}
+
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #latches = new Latches();
+  #running = 0;
+  #pendingBytes = 0;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+  get waiting(): number {
+    return this.#latches.waiting;
+  }
+
+  /** `keys` are the engine's. Rejects with a `RegionError`. */
+  async run<T>(context: RegionContext, keys: readonly Uint8Array[], act: (acting: Acting) => Promise<T> | T): Promise<T> {
+    if (this.#running >= (this.#options.commandsMax ?? 20_000) || this.#pendingBytes > (this.#options.pendingBytesMax ?? 100 * 1024 * 1024))
+      throw new RegionError({ kind: "serverIsBusy", reason: "scheduler is busy", backoffMs: 0 }, "too many commands at once");
+    this.#running++;
+    const { ready, release } = this.#latches.acquire(keys.map(nameOf));
+    let held: Disposable | null = null;
+    try {
+      if (ready !== null) await ready;
+      context.signal?.throwIfAborted();
+      const changes = new Changes();
+      let last: (() => void) | null = null;
+      let answer: T;
+      let term: number;
+      {
+        using snapshot = await this.#options.kv.snapshot(context);
+        for (const key of keys) checkInRegion(key, snapshot.region);
+        ({ term } = snapshot);
+        answer = await act({
+          reader: snapshot.reader,
+          region: snapshot.region,
+          term,
+          changes,
+          hold: (locks) => {
+            held = this.#options.concurrency.hold(locks);
+          },
+          afterwards: (run) => {
+            last = run;
+          },
+        });
+      }
+      if (changes.writes.length > 0) {
+        const size = sizeOf(changes.writes);
+        this.#pendingBytes += size;
+        try {
+          await this.#options.kv.write(context, term, changes.writes);
+        } finally {
+          this.#pendingBytes -= size;
+        }
+      }
+      (last as (() => void) | null)?.();
+      // Locks that are gone for readers must be gone from memory, too, before others are told.
+      (held as Disposable | null)?.[Symbol.dispose]();
+      held = null;
+      const unlocked = changes.writes.filter((write) => write.kind === "delete" && write.family === "lock");
+      if (unlocked.length > 0) this.#options.released(unlocked.map((write) => (write.kind === "delete" ? write.key : new Uint8Array(0))));
+      return answer;
+    } finally {
+      (held as Disposable | null)?.[Symbol.dispose]();
+      release();
+      this.#running--;
+    }
+  }
+}
+
+export function checkInRegion(key: Uint8Array, region: RegionDescription): void {
+  if (compareBytes(key, region.startKey) < 0 || (region.endKey.length > 0 && compareBytes(key, region.endKey) >= 0))
+    throw new RegionError({ kind: "keyNotInRegion", key, region }, `key is not in region ${region.id}`);
+}
+
+function sizeOf(writes: readonly RegionWrite[]): number {
+  let size = 0;
+  for (const write of writes) size += 32 + (write.kind === "put" ? write.key.length + write.value.length : 0);
+  return size;
+}

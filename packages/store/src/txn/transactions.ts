@@ -1,0 +1,757 @@
+/** The transactional requests of `tikvpb.Tikv`, but for their region errors: those are thrown as `RegionError`. */
+import type { Clock } from "@skein/base";
+import type { Input } from "@skein/rpc";
+import type { KeyRange } from "../engine/engine.ts";
+import { type RegionContext, RegionError, type RegionKv } from "../region-kv.ts";
+import type { kvrpcpb } from "../wire/index.ts";
+import { ConcurrencyManager, Leads, nameOf } from "./concurrency.ts";
+import { collectGarbage } from "./core/gc.ts";
+import { abort, Changes, type KeyError, type KeyState, lockInfoOf, newestChange } from "./core/key-state.ts";
+import { compareBytes, decodeKey, encodeKey, keyOfVersion, sameBytes, timestampOf } from "./core/keys.ts";
+import { lockKey, unlockKey } from "./core/pessimistic.ts";
+import { needsVersions, prewrite } from "./core/prewrite.ts";
+import type { ReadOptions } from "./core/read.ts";
+import { decodeWrite, type Lock } from "./core/records.ts";
+import { checkSecondary, checkStatus, commitKey, heartBeat, rollBackKey } from "./core/settle.ts";
+import type { Deadlock, WaitEdge } from "./core/wait-graph.ts";
+import { type DeadlockDetector, hashOf, LockWaits, type WaitEnd } from "./lock-wait.ts";
+import { after, get, type KvPair, loadAllVersions, loadVersions, scan, scanLocks, stateOf, valueOf } from "./reader.ts";
+import { type Acting, checkInRegion, Scheduler } from "./scheduler.ts";
+
+type Answer<T extends { readonly region_error: unknown }> = Omit<Input<T>, "region_error">;
+
+export interface TransactionsOptions {
+  readonly kv: RegionKv;
+  readonly clock: Clock;
+  readonly detector: DeadlockDetector;
+  /** A new timestamp of the placement driver. */
+  readonly timestamp: (signal: AbortSignal) => Promise<bigint>;
+  /** Ends what runs in the background. */
+  readonly signal: AbortSignal;
+  /** Of a lock that is waited for, at most. Default 1 s. */
+  readonly waitForLockMsMax?: number;
+  /** How long a request waits for a new leader's first timestamp. Default 2 s. */
+  readonly syncWaitMs?: number;
+  readonly concurrency?: ConcurrencyManager;
+}
+
+/** Locks that one step of a resolution settles. */
+const resolveBatch = 256;
+const gcBatch = 128;
+/** Keys that one step of a range's removal takes. */
+const deleteBatch = 4096;
+/** Of the answer to one request. */
+export const answerBytesMax = 48 * 1024 * 1024;
+
+export class Transactions {
+  readonly concurrency: ConcurrencyManager;
+  readonly leads: Leads;
+  readonly waits: LockWaits;
+  readonly scheduler: Scheduler;
+  readonly #options: TransactionsOptions;
+  readonly #kv: RegionKv;
+  /** Reads below it could miss what was collected. */
+  #safePoint = 0n;
+
+  constructor(options: TransactionsOptions) {
+    this.#options = options;
+    this.#kv = options.kv;
+    this.concurrency = options.concurrency ?? new ConcurrencyManager();
+    this.leads = new Leads(this.concurrency, options);
+    this.waits = new LockWaits(options);
+    this.scheduler = new Scheduler({
+      kv: options.kv,
+      concurrency: this.concurrency,
+      released: (keys) => this.waits.released(keys),
+    });
+    options.kv.onLead(this.leads.began);
+  }
+
+  // ── reads ──
+
+  async get(request: kvrpcpb.GetRequest, context: RegionContext): Promise<Answer<kvrpcpb.GetResponse>> {
+    const options = readOptions(request.context, request.version);
+    const key = encodeKey(request.key);
+    const refused = this.#beginRead(options) ?? this.concurrency.check(request.key, key, options);
+    if (refused !== null) return { error: refused };
+    using snapshot = await this.#kv.snapshot(context);
+    checkInRegion(key, snapshot.region);
+    const read = await get(snapshot.reader, request.key, options);
+    if ("error" in read) return { error: read.error };
+    if (read.value === null) return { not_found: true };
+    return request.need_commit_ts ? { value: read.value, commit_ts: read.commitTs } : { value: read.value };
+  }
+
+  async batchGet(request: kvrpcpb.BatchGetRequest, context: RegionContext): Promise<Answer<kvrpcpb.BatchGetResponse>> {
+    const options = readOptions(request.context, request.version);
+    const refused = this.#beginRead(options);
+    if (refused !== null) return { error: refused, pairs: [{ error: refused }] };
+    const pairs: KvPair[] = [];
+    const keys: Uint8Array[] = [];
+    for (const key of request.keys) {
+      const error = this.concurrency.check(key, encodeKey(key), options);
+      if (error === null) keys.push(key);
+      else pairs.push({ key, error });
+    }
+    using snapshot = await this.#kv.snapshot(context);
+    for (const key of request.keys) checkInRegion(encodeKey(key), snapshot.region);
+    let bytes = 0;
+    for (const key of keys) {
+      context.signal?.throwIfAborted();
+      const read = await get(snapshot.reader, key, options);
+      if ("error" in read) pairs.push({ key, error: read.error });
+      else if (read.value !== null) {
+        pairs.push(request.need_commit_ts ? { key, value: read.value, commit_ts: read.commitTs } : { key, value: read.value });
+        if ((bytes += key.length + read.value.length) > answerBytesMax) return tooMuch();
+      }
+    }
+    return { pairs };
+  }
+
+  async scan(request: kvrpcpb.ScanRequest, context: RegionContext): Promise<Answer<kvrpcpb.ScanResponse>> {
+    const options = readOptions(request.context, request.version);
+    const range = request.reverse ? encodedRange(request.end_key, request.start_key) : encodedRange(request.start_key, request.end_key);
+    const refused = this.#beginRead(options) ?? this.concurrency.checkRange(this.#inRegion(range, context.regionId), options);
+    if (refused !== null) return { error: refused, pairs: [{ error: refused }] };
+    using snapshot = await this.#kv.snapshot(context);
+    const { region } = snapshot;
+    // Where the scan begins must be here; where it ends, the region ends it.
+    if (request.reverse) {
+      if (range.end.length > 0 && region.startKey.length > 0 && compareBytes(range.end, region.startKey) < 0)
+        checkInRegion(range.end, region);
+      if (region.endKey.length > 0 && (range.end.length === 0 || compareBytes(range.end, region.endKey) > 0))
+        throw new RegionError({ kind: "keyNotInRegion", key: request.start_key, region }, "the scan begins behind the region");
+    } else checkInRegion(range.start, region);
+    const clipped = clip(range, region);
+    const pairs = await scan(snapshot.reader, {
+      ...options,
+      range: clipped,
+      limit: request.limit,
+      keysOnly: request.key_only,
+      reverse: request.reverse,
+      ...(context.signal === undefined ? {} : { signal: context.signal }),
+    });
+    let bytes = 0;
+    for (const pair of pairs) bytes += (pair.key?.length ?? 0) + (pair.value?.length ?? 0);
+    return bytes > answerBytesMax ? tooMuch() : { pairs };
+  }
+
+  #beginRead({ ts }: ReadOptions): KeyError | null {
+    if (ts < this.#safePoint)
+      return abort(`GC life time is shorter than transaction duration, transaction starts at ${ts}, GC safe point is ${this.#safePoint}`);
+    if (!this.concurrency.observe(ts)) return invalidTimestamp(ts);
+    return null;
+  }
+
+  /** Memory locks of other regions are not in this scan's way. */
+  #inRegion(range: KeyRange, regionId: number): KeyRange {
+    const region = this.leads.regions().find(({ id }) => id === regionId);
+    return region === undefined ? range : clip(range, region);
+  }
+
+  // ── commits ──
+
+  async prewrite(request: kvrpcpb.PrewriteRequest, context: RegionContext): Promise<Answer<kvrpcpb.PrewriteResponse>> {
+    const { start_version: startTs, mutations } = request;
+    const choosesTs = request.use_async_commit || request.try_one_pc;
+    return this.#run(context, mutations, async (acting, states) => {
+      const { reader } = acting;
+      for (const [index, state] of states.entries())
+        if (state.versions === null && needsVersions(mutations[index] as kvrpcpb.Mutation, state.lock, startTs, request.assertion_level))
+          await loadVersions(reader, state, startTs);
+      if (choosesTs) await this.#syncedIn(context.regionId, acting.term);
+      const expected = new Map(request.for_update_ts_constraints.map(({ index, expected_for_update_ts: ts }) => [index, ts]));
+      // From here to `hold` nothing may wait.
+      const done = prewrite(
+        {
+          primary: request.primary_lock,
+          startTs,
+          ttlMs: request.lock_ttl,
+          txnSize: request.txn_size,
+          forUpdateTs: request.for_update_ts,
+          minCommitTs: request.min_commit_ts,
+          maxCommitTs: request.max_commit_ts,
+          secondaries: request.use_async_commit ? request.secondaries : null,
+          onePc: request.try_one_pc,
+          assertionLevel: request.assertion_level,
+          maxTs: this.concurrency.maxTs,
+        },
+        states.map((state, index) => ({
+          mutation: mutations[index] as kvrpcpb.Mutation,
+          action: request.pessimistic_actions[index] ?? "SKIP_PESSIMISTIC_CHECK",
+          expectedForUpdateTs: expected.get(index) ?? null,
+          state,
+        })),
+        acting.changes,
+      );
+      if (done.memoryLocks.length > 0) acting.hold(done.memoryLocks);
+      return { errors: done.errors, min_commit_ts: done.minCommitTs, one_pc_commit_ts: done.onePcCommitTs };
+    });
+  }
+
+  async commit(request: kvrpcpb.CommitRequest, context: RegionContext): Promise<Answer<kvrpcpb.CommitResponse>> {
+    const { start_version: startTs, commit_version: commitTs } = request;
+    if (commitTs <= startTs) return { error: abort(`the commit timestamp ${commitTs} is not behind the start timestamp ${startTs}`) };
+    return this.#run(context, keysOf(request.keys), async (acting, states) => {
+      for (const state of states) {
+        if (state.lock?.startTs !== startTs) await loadVersions(acting.reader, state, startTs);
+        const error = commitKey(state, startTs, commitTs, acting.changes);
+        if (error !== null) return nothing(acting, { error });
+      }
+      return { commit_version: commitTs };
+    });
+  }
+
+  async batchRollback(request: kvrpcpb.BatchRollbackRequest, context: RegionContext): Promise<Answer<kvrpcpb.BatchRollbackResponse>> {
+    const { start_version: startTs } = request;
+    return this.#run(context, keysOf(request.keys), async (acting, states) => {
+      for (const state of states) {
+        await loadVersions(acting.reader, state, startTs);
+        const result = rollBackKey(state, startTs, { currentTs: 0n, protect: false }, acting.changes);
+        if (result !== null) return nothing(acting, { error: rollbackError(result, startTs, state) });
+      }
+      return {};
+    });
+  }
+
+  async cleanup(request: kvrpcpb.CleanupRequest, context: RegionContext): Promise<Answer<kvrpcpb.CleanupResponse>> {
+    const { start_version: startTs } = request;
+    return this.#run(context, keysOf([request.key]), async (acting, [state]) => {
+      await loadVersions(acting.reader, state as KeyState, startTs);
+      const result = rollBackKey(state as KeyState, startTs, { currentTs: request.current_ts, protect: true }, acting.changes);
+      if (result === null) return {};
+      return "committed" in result ? { commit_version: result.committed } : { error: result };
+    });
+  }
+
+  async checkTxnStatus(request: kvrpcpb.CheckTxnStatusRequest, context: RegionContext): Promise<Answer<kvrpcpb.CheckTxnStatusResponse>> {
+    // What is decided here must not be undone by a commit at one of these timestamps.
+    for (const ts of [request.lock_ts, request.caller_start_ts, request.current_ts])
+      if (!this.concurrency.observe(ts)) return { error: invalidTimestamp(ts) };
+    return this.#run(context, keysOf([request.primary_key]), async (acting, [state]) => {
+      await loadVersions(acting.reader, state as KeyState, request.lock_ts);
+      return checkStatus(
+        state as KeyState,
+        {
+          lockTs: request.lock_ts,
+          callerStartTs: request.caller_start_ts,
+          currentTs: request.current_ts,
+          rollbackIfNotExist: request.rollback_if_not_exist,
+          forceSyncCommit: request.force_sync_commit,
+          resolvingPessimisticLock: request.resolving_pessimistic_lock,
+          verifyIsPrimary: request.verify_is_primary,
+        },
+        acting.changes,
+      );
+    });
+  }
+
+  async checkSecondaryLocks(
+    request: kvrpcpb.CheckSecondaryLocksRequest,
+    context: RegionContext,
+  ): Promise<Answer<kvrpcpb.CheckSecondaryLocksResponse>> {
+    const { start_version: startTs } = request;
+    if (!this.concurrency.observe(startTs)) return { error: invalidTimestamp(startTs) };
+    return this.#run(context, keysOf(request.keys), async (acting, states) => {
+      const locks: Input<kvrpcpb.LockInfo>[] = [];
+      let commitTs = 0n;
+      let isRolledBack = false;
+      for (const state of states) {
+        await loadVersions(acting.reader, state, startTs);
+        const status = checkSecondary(state, startTs, acting.changes);
+        if (status.kind === "locked") locks.push(status.lock);
+        else if (status.kind === "committed") ({ commitTs } = status);
+        else isRolledBack = true;
+        if (status.kind !== "locked") break; // one is enough to know
+      }
+      return isRolledBack || commitTs !== 0n ? { commit_ts: commitTs } : { locks };
+    });
+  }
+
+  async txnHeartBeat(request: kvrpcpb.TxnHeartBeatRequest, context: RegionContext): Promise<Answer<kvrpcpb.TxnHeartBeatResponse>> {
+    return this.#run(context, keysOf([request.primary_lock]), (acting, [state]) => {
+      const beat = heartBeat(
+        state as KeyState,
+        { startTs: request.start_version, ttlMs: request.advise_lock_ttl, minCommitTs: request.min_commit_ts },
+        acting.changes,
+      );
+      return "error" in beat ? { error: beat.error } : { lock_ttl: beat.ttlMs };
+    });
+  }
+
+  /** With keys: those; without: all of the region's locks of the transactions. */
+  async resolveLock(request: kvrpcpb.ResolveLockRequest, context: RegionContext): Promise<Answer<kvrpcpb.ResolveLockResponse>> {
+    const commits = new Map(request.txn_infos.map(({ txn, status }) => [txn, status]));
+    if (commits.size === 0) commits.set(request.start_version, request.commit_version);
+    const settle = (keys: readonly Uint8Array[], wanted: ReadonlyMap<string, bigint>) =>
+      this.#run(context, keysOf(keys), async (acting, states): Promise<Answer<kvrpcpb.ResolveLockResponse>> => {
+        for (const state of states) {
+          const startTs = wanted.get(nameOf(state.key)) as bigint;
+          const commitTs = commits.get(startTs) ?? 0n;
+          const isOwn = state.lock?.startTs === startTs;
+          // Found by a scan, and gone since: whoever took it away has settled it.
+          if (!isOwn && request.keys.length === 0) continue;
+          if (!isOwn || commitTs === 0n) await loadVersions(acting.reader, state, startTs);
+          if (commitTs !== 0n) {
+            const error = commitKey(state, startTs, commitTs, acting.changes);
+            if (error !== null) return nothing(acting, { error });
+          } else {
+            const result = rollBackKey(state, startTs, { currentTs: 0n, protect: false }, acting.changes);
+            if (result !== null) return nothing(acting, { error: rollbackError(result, startTs, state) });
+          }
+        }
+        return {};
+      });
+    if (request.keys.length > 0)
+      return settle(request.keys, new Map(request.keys.map((key) => [nameOf(encodeKey(key)), request.start_version])));
+    let from: Uint8Array | null = null;
+    for (;;) {
+      const found = await this.#locksIn(context, from, resolveBatch, (lock) => commits.has(lock.startTs));
+      if (found.length === 0) return {};
+      const answer = await settle(
+        found.map(({ userKey }) => userKey),
+        new Map(found.map(({ key, lock }) => [nameOf(key), lock.startTs])),
+      );
+      if (answer.error !== undefined || found.length < resolveBatch) return answer;
+      from = after((found.at(-1) as { key: Uint8Array }).key);
+    }
+  }
+
+  async #locksIn(context: RegionContext, from: Uint8Array | null, limit: number, matches: (lock: Lock) => boolean) {
+    using snapshot = await this.#kv.snapshot(context);
+    const { startKey, endKey } = snapshot.region;
+    const start = from !== null && compareBytes(from, startKey) > 0 ? from : startKey;
+    return scanLocks(
+      snapshot.reader,
+      { start, end: endKey },
+      { limit, matches, ...(context.signal === undefined ? {} : { signal: context.signal }) },
+    );
+  }
+
+  async scanLock(request: kvrpcpb.ScanLockRequest, context: RegionContext): Promise<Answer<kvrpcpb.ScanLockResponse>> {
+    const { max_version: maxVersion } = request;
+    if (!this.concurrency.observe(maxVersion)) return { error: invalidTimestamp(maxVersion) };
+    const range = encodedRange(request.start_key, request.end_key);
+    const held = this.concurrency.firstBefore(this.#inRegion(range, context.regionId), maxVersion);
+    if (held !== null) return { error: held };
+    using snapshot = await this.#kv.snapshot(context);
+    const locks = await scanLocks(snapshot.reader, clip(range, snapshot.region), {
+      limit: request.limit === 0 ? Number.POSITIVE_INFINITY : request.limit,
+      matches: (lock) => lock.startTs <= maxVersion,
+      ...(context.signal === undefined ? {} : { signal: context.signal }),
+    });
+    return { locks: locks.map(({ userKey, lock }) => lockInfoOf(userKey, lock)) };
+  }
+
+  // ── pessimistic locks ──
+
+  async pessimisticLock(request: kvrpcpb.PessimisticLockRequest, context: RegionContext): Promise<Answer<kvrpcpb.PessimisticLockResponse>> {
+    const deadlineMs = this.#options.clock.monotonicMs() + this.#waitMs(request.wait_timeout);
+    let hasWaited = false;
+    for (;;) {
+      const tried = await this.#tryLock(request, context, hasWaited, deadlineMs);
+      if (tried.waiting === null) return tried.answer;
+      const end = await tried.waiting;
+      if (end.kind === "timeout") return tried.answer;
+      if (end.kind === "deadlock") return { errors: [deadlockError(tried.edge as WaitEdge, end.deadlock)] };
+      hasWaited = true;
+    }
+  }
+
+  /** 0 and the largest number: as long as the store lets wait; negative: not at all. */
+  #waitMs(asked: number): number {
+    const max = this.#options.waitForLockMsMax ?? 1000;
+    if (asked < 0) return 0;
+    return asked === 0 ? max : Math.min(asked, max);
+  }
+
+  #tryLock(request: kvrpcpb.PessimisticLockRequest, context: RegionContext, hasWaited: boolean, deadlineMs: number) {
+    type Tried = { answer: Answer<kvrpcpb.PessimisticLockResponse>; waiting: Promise<WaitEnd> | null; edge: WaitEdge | null };
+    const { start_version: startTs, for_update_ts: forUpdateTs } = request;
+    const isForced = request.wake_up_mode === "WakeUpModeForceLock" && request.mutations.length === 1;
+    if (forUpdateTs < startTs) {
+      const error = abort(`for_update_ts ${forUpdateTs} is older than start_ts ${startTs}`);
+      return Promise.resolve<Tried>({ answer: { errors: [error] }, waiting: null, edge: null });
+    }
+    return this.#run(context, request.mutations, async (acting, states): Promise<Tried> => {
+      const { reader } = acting;
+      const values: Uint8Array[] = [];
+      const missing: boolean[] = [];
+      let conflictTs = 0n;
+      for (const [index, state] of states.entries()) {
+        const mutation = request.mutations[index] as kvrpcpb.Mutation;
+        if (state.versions === null && (state.lock === null || state.lock.startTs === startTs)) await loadVersions(reader, state, startTs);
+        const outcome = lockKey(
+          state,
+          mutation.assertion === "NotExist",
+          {
+            primary: request.primary_lock,
+            startTs,
+            forUpdateTs,
+            ttlMs: request.lock_ttl,
+            minCommitTs: request.min_commit_ts,
+            lockOnlyIfExists: request.lock_only_if_exists,
+            allowConflict: isForced && hasWaited,
+          },
+          acting.changes,
+        );
+        if (outcome.kind === "locked") {
+          const newest = newestChange(state);
+          values.push(outcome.exists && newest !== null ? valueOf(reader, state.key, newest.write) : new Uint8Array(0));
+          missing.push(!outcome.exists);
+          if (outcome.conflictTs !== 0n) conflictTs = outcome.conflictTs;
+          continue;
+        }
+        const tried: Tried = nothing(acting, {
+          answer: isForced ? { errors: [outcome.error], results: [{ type: "LockResultFailed" as const }] } : { errors: [outcome.error] },
+          waiting: null,
+          edge: null,
+        });
+        const waitMs = deadlineMs - this.#options.clock.monotonicMs();
+        if (outcome.lock === null || waitMs <= 0) return tried;
+        const edge: WaitEdge = { txn: startTs, waitFor: outcome.lock.startTs, key: state.userKey, keyHash: hashOf(state.key) };
+        // In line before anyone can let the lock go.
+        acting.afterwards(() => {
+          tried.waiting = this.waits.wait(state.key, edge, waitMs, context.signal);
+          tried.edge = edge;
+        });
+        return tried;
+      }
+      if (isForced) {
+        const type = conflictTs === 0n ? ("LockResultNormal" as const) : ("LockResultLockedWithConflict" as const);
+        const tellsValue = request.return_values || conflictTs !== 0n;
+        return {
+          answer: {
+            results: [
+              {
+                type,
+                value: tellsValue ? (values[0] ?? new Uint8Array(0)) : new Uint8Array(0),
+                existence: (tellsValue || request.check_existence) && missing[0] === false,
+                locked_with_conflict_ts: conflictTs,
+              },
+            ],
+          },
+          waiting: null,
+          edge: null,
+        };
+      }
+      const answer = request.return_values ? { values, not_founds: missing } : request.check_existence ? { not_founds: missing } : {};
+      return { answer, waiting: null, edge: null };
+    });
+  }
+
+  async pessimisticRollback(
+    request: kvrpcpb.PessimisticRollbackRequest,
+    context: RegionContext,
+  ): Promise<Answer<kvrpcpb.PessimisticRollbackResponse>> {
+    const { start_version: startTs, for_update_ts: forUpdateTs } = request;
+    const unlock = (keys: readonly Uint8Array[]) =>
+      this.#run(context, keysOf(keys), (acting, states) => {
+        for (const state of states) unlockKey(state, startTs, forUpdateTs, acting.changes);
+        return {};
+      });
+    if (request.keys.length > 0) return unlock(request.keys);
+    // Without keys: all that the transaction holds in the region.
+    let from: Uint8Array | null = null;
+    for (;;) {
+      const found = await this.#locksIn(
+        context,
+        from,
+        resolveBatch,
+        (lock) => lock.startTs === startTs && lock.kind === "pessimistic" && lock.forUpdateTs <= forUpdateTs,
+      );
+      if (found.length === 0) return {};
+      await unlock(found.map(({ userKey }) => userKey));
+      from = after((found.at(-1) as { key: Uint8Array }).key);
+    }
+  }
+
+  // ── removal ──
+
+  /** All versions of a range of the region, without regard to transactions. */
+  async deleteRange(request: kvrpcpb.DeleteRangeRequest, context: RegionContext): Promise<Answer<kvrpcpb.DeleteRangeResponse>> {
+    if (request.notify_only) return {};
+    const range = encodedRange(request.start_key, request.end_key);
+    {
+      using snapshot = await this.#kv.snapshot(context);
+      checkInRegion(range.start, snapshot.region);
+      const { endKey } = snapshot.region;
+      if (endKey.length > 0 && (range.end.length === 0 || compareBytes(range.end, endKey) > 0))
+        throw new RegionError(
+          { kind: "keyNotInRegion", key: request.end_key, region: snapshot.region },
+          "the range ends behind the region",
+        );
+    }
+    for (const family of ["lock", "write", "default"] as const) await removeRange(this.#kv, context, family, range);
+    return {};
+  }
+
+  /**
+   * Of the regions that this store leads, what is in the range: called at every store, all of it. Regions that move meanwhile
+   * are the next call's.
+   */
+  async unsafeDestroyRange(request: kvrpcpb.UnsafeDestroyRangeRequest): Promise<{ error?: string }> {
+    const wanted = encodedRange(request.start_key, request.end_key);
+    for (const region of this.leads.regions()) {
+      const range = clip(wanted, region);
+      if (range.end.length > 0 && compareBytes(range.start, range.end) >= 0) continue;
+      await this.#onLed(region.id, async (context) => {
+        for (const family of ["lock", "write", "default"] as const) await removeRange(this.#kv, context, family, range);
+      });
+    }
+    return {};
+  }
+
+  /** Collects garbage of one region; answers how many versions went. */
+  async gc(safePoint: bigint, context: RegionContext): Promise<number> {
+    if (safePoint > this.#safePoint) this.#safePoint = safePoint;
+    let removed = 0;
+    let from: Uint8Array | null = null;
+    for (;;) {
+      const found = await this.#garbageIn(context, from, safePoint);
+      if (found.keys.length > 0)
+        removed += await this.#run(context, keysOf(found.keys), async (acting, states) => {
+          let count = 0;
+          for (const state of states) {
+            await loadAllVersions(acting.reader, state);
+            count += collectGarbage(state, safePoint, acting.changes);
+          }
+          return count;
+        });
+      if (found.next === null) return removed;
+      from = found.next;
+    }
+  }
+
+  /** Keys, from a place on, with versions that would go. */
+  async #garbageIn(context: RegionContext, from: Uint8Array | null, safePoint: bigint) {
+    using snapshot = await this.#kv.snapshot(context);
+    const { startKey, endKey } = snapshot.region;
+    const keys: Uint8Array[] = [];
+    const start = from !== null && compareBytes(from, startKey) > 0 ? from : startKey;
+    let seen = 0;
+    let state: KeyState | null = null;
+    const finish = () => {
+      if (state !== null && collectGarbage(state, safePoint, new Changes()) > 0) keys.push(state.userKey);
+    };
+    for await (const block of snapshot.reader.scan("write", { start, end: endKey }))
+      for (const pair of block) {
+        const key = keyOfVersion(pair.key);
+        if (state === null || !sameBytes(state.key, key)) {
+          finish();
+          if (keys.length >= gcBatch || seen >= 64 * deleteBatch) return { keys, next: key.slice() };
+          context.signal?.throwIfAborted();
+          state = { userKey: decodeKey(key) ?? key, key: key.slice(), lock: null, versions: [] };
+        }
+        seen++;
+        (state.versions ?? []).push({ commitTs: timestampOf(pair.key), write: decodeWrite(pair.value) });
+      }
+    finish();
+    return { keys, next: null };
+  }
+
+  /** Collects in all regions that this store leads. */
+  async gcLed(safePoint: bigint, signal: AbortSignal): Promise<number> {
+    let removed = 0;
+    for (const { id } of this.leads.regions()) {
+      signal.throwIfAborted();
+      await this.#onLed(id, async (context) => {
+        removed += await this.gc(safePoint, context);
+      });
+    }
+    return removed;
+  }
+
+  /** Runs with the region as it is now; a region that is no longer led here is left to its leader. */
+  async #onLed(regionId: number, run: (context: RegionContext) => Promise<void>): Promise<void> {
+    for (let tries = 0; tries < 3; tries++) {
+      const region = this.leads.regions().find(({ id }) => id === regionId);
+      if (region === undefined) return;
+      try {
+        await run({
+          regionId,
+          confVer: region.confVer,
+          version: region.version,
+          peerId: 0,
+          storeId: 0,
+          replicaRead: false,
+          signal: this.#options.signal,
+        });
+        return;
+      } catch (error) {
+        if (!(error instanceof RegionError)) throw error;
+        const { reason } = error;
+        if (reason.kind === "epochNotMatch") {
+          const current = reason.current.find(({ id }) => id === regionId);
+          if (current !== undefined) {
+            this.leads.update(current);
+            continue;
+          }
+        }
+        if (reason.kind === "notLeader" || reason.kind === "regionNotFound") this.leads.lost(regionId);
+        else if (reason.kind !== "staleCommand" && reason.kind !== "serverIsBusy") return;
+      }
+    }
+  }
+
+  // ── diagnosis ──
+
+  async mvccByKey(request: kvrpcpb.MvccGetByKeyRequest, context: RegionContext): Promise<Answer<kvrpcpb.MvccGetByKeyResponse>> {
+    using snapshot = await this.#kv.snapshot(context);
+    const state = stateOf(request.key, snapshot.reader);
+    checkInRegion(state.key, snapshot.region);
+    await loadAllVersions(snapshot.reader, state);
+    const kinds = { put: "Put", delete: "Del", lock: "Lock", rollback: "Rollback", pessimistic: "PessimisticLock" } as const;
+    const { lock } = state;
+    const versions = state.versions ?? [];
+    return {
+      info: {
+        ...(lock === null
+          ? {}
+          : {
+              lock: {
+                type: kinds[lock.kind],
+                start_ts: lock.startTs,
+                primary: lock.primary,
+                short_value: lock.shortValue ?? new Uint8Array(0),
+                ttl: lock.ttlMs,
+                for_update_ts: lock.forUpdateTs,
+                txn_size: lock.txnSize,
+                use_async_commit: lock.secondaries !== null,
+                secondaries: lock.secondaries ?? [],
+                rollback_ts: lock.rollbackTs,
+              },
+            }),
+        writes: versions.map(({ commitTs, write }) => ({
+          type: kinds[write.kind],
+          start_ts: write.startTs,
+          commit_ts: commitTs,
+          short_value: write.shortValue ?? new Uint8Array(0),
+          has_overlapped_rollback: write.overlappedRollback,
+          has_gc_fence: write.gcFence !== null,
+          gc_fence: write.gcFence ?? 0n,
+        })),
+        values: versions
+          .filter(({ write }) => write.kind === "put" && write.shortValue === null)
+          .map(({ write }) => ({ start_ts: write.startTs, value: valueOf(snapshot.reader, state.key, write) })),
+      },
+    };
+  }
+
+  // ── parts ──
+
+  /** The states are in the order of the items; a key that comes twice has one state. */
+  #run<T>(
+    context: RegionContext,
+    items: readonly { readonly key: Uint8Array }[],
+    act: (acting: Acting, states: readonly KeyState[]) => Promise<T> | T,
+  ): Promise<T> {
+    const keys = items.map(({ key }) => encodeKey(key));
+    return this.scheduler.run(context, keys, (acting) => {
+      const byName = new Map<string, KeyState>();
+      const states = items.map(({ key }, index) => {
+        const name = nameOf(keys[index] as Uint8Array);
+        const state = byName.get(name) ?? stateOf(key, acting.reader);
+        byName.set(name, state);
+        return state;
+      });
+      return act(acting, states);
+    });
+  }
+
+  async #syncedIn(regionId: number, term: number): Promise<void> {
+    if (this.leads.isSynced(regionId, term)) return;
+    const patience = new AbortController();
+    const { clock, syncWaitMs = 2000 } = this.#options;
+    await Promise.race([this.leads.synced(regionId, term), clock.sleep(syncWaitMs, patience.signal).catch(() => {})]);
+    patience.abort();
+    if (!this.leads.isSynced(regionId, term))
+      throw new RegionError({ kind: "maxTimestampNotSynced" }, `region ${regionId} has no timestamp of its new term yet`);
+  }
+}
+
+/** The writes that were noted so far are dropped: all or nothing. */
+function nothing<T>(acting: Acting, answer: T): T {
+  acting.changes.writes.length = 0;
+  return answer;
+}
+
+const keysOf = (keys: readonly Uint8Array[]) => keys.map((key) => ({ key }));
+
+function readOptions(context: kvrpcpb.Context | null, ts: bigint): ReadOptions {
+  return {
+    ts,
+    ignoreLocks: context?.isolation_level === "RC",
+    bypass: context?.resolved_locks ?? [],
+    committed: context?.committed_locks ?? [],
+  };
+}
+
+/** Empty bounds stay empty: from the beginning, to the end. */
+function encodedRange(start: Uint8Array, end: Uint8Array): KeyRange {
+  return { start: start.length === 0 ? start : encodeKey(start), end: end.length === 0 ? end : encodeKey(end) };
+}
+
+function clip(range: KeyRange, region: { readonly startKey: Uint8Array; readonly endKey: Uint8Array }): KeyRange {
+  const start = compareBytes(range.start, region.startKey) < 0 ? region.startKey : range.start;
+  const end =
+    region.endKey.length > 0 && (range.end.length === 0 || compareBytes(range.end, region.endKey) > 0) ? region.endKey : range.end;
+  return { start, end };
+}
+
+/** Piece by piece, so that no piece is large in the log. */
+export async function removeRange(
+  kv: RegionKv,
+  context: RegionContext,
+  family: "default" | "lock" | "write",
+  range: KeyRange,
+): Promise<void> {
+  let { start } = range;
+  for (;;) {
+    context.signal?.throwIfAborted();
+    let last: Uint8Array | null = null;
+    let count = 0;
+    let term: number;
+    {
+      using snapshot = await kv.snapshot(context);
+      ({ term } = snapshot);
+      for await (const block of snapshot.reader.scan(family, { start, end: range.end }, { limit: deleteBatch, keysOnly: true })) {
+        count += block.length;
+        last = block.at(-1)?.key ?? last;
+      }
+    }
+    if (last === null) return;
+    const end = after(last);
+    await kv.write(context, term, [{ kind: "deleteRange", family, start, end }]);
+    if (count < deleteBatch) return;
+    start = end;
+  }
+}
+
+function rollbackError(result: KeyError | { readonly committed: bigint }, startTs: bigint, state: KeyState): KeyError {
+  if (!("committed" in result)) return result;
+  return abort(
+    `Txn(Mvcc(Committed { start_ts: TimeStamp(${startTs}), commit_ts: TimeStamp(${result.committed}), key: ${Buffer.from(state.userKey).toString("hex")} }))`,
+  );
+}
+
+function deadlockError(edge: WaitEdge, deadlock: Deadlock): KeyError {
+  return {
+    deadlock: {
+      lock_ts: edge.waitFor,
+      lock_key: edge.key,
+      deadlock_key_hash: deadlock.keyHash,
+      deadlock_key: deadlock.key,
+      wait_chain: deadlock.chain.map(({ txn, waitFor, keyHash, key }) => ({ txn, wait_for_txn: waitFor, key_hash: keyHash, key })),
+    },
+  };
+}
+
+function invalidTimestamp(ts: bigint): KeyError {
+  return abort(`the timestamp ${ts} is far ahead of the placement driver's`);
+}
+
+function tooMuch(): { readonly error: KeyError; readonly pairs: KvPair[] } {
+  const error = abort(`the answer would be over ${answerBytesMax} bytes: ask for fewer keys at once`);
+  return { error, pairs: [{ error }] };
+}
