@@ -1,0 +1,273 @@
+/**
+ * The schedulers that run: which there are, what each is set to, when it is its turn, and whether it pauses.
+ *
+ * A scheduler that found work runs again at once; one that found none waits a third longer each time, up to its longest interval.
+ */
+import type { StoreId } from "../../../core/model.ts";
+import type { SchedulerEntry } from "../../../server/config/core/items.ts";
+import type { ScheduleContext } from "../context.ts";
+import type { HotCache } from "../hot-cache.ts";
+import { hexOfKey, keyOfHex } from "../keys.ts";
+import type { Operator, OperatorKind } from "../operator.ts";
+import { balanceLeader } from "./balance-leader.ts";
+import { balanceRegion } from "./balance-region.ts";
+import { type Dimension, type HotRegionConfig, hotRegion, hotRegionDefaults } from "./hot-region.ts";
+import { evictLeaders, grantLeaders, type KeyRange, labelLeaders, shuffleLeader, slowStore } from "./leaders.ts";
+import { rangeView } from "./range-view.ts";
+import { idle, type ScheduleResult } from "./scheduler.ts";
+import { randomMerge, shuffleRegion, type ShuffleRole } from "./shuffle.ts";
+
+export const schedulerTypes = [
+  "balance-leader",
+  "balance-region",
+  "hot-region",
+  "evict-leader",
+  "grant-leader",
+  "evict-slow-store",
+  "label",
+  "random-merge",
+  "scatter-range",
+  "shuffle-leader",
+  "shuffle-region",
+] as const;
+export type SchedulerType = (typeof schedulerTypes)[number];
+
+/** What is kept in the metadata under `scheduler_config/<name>`, and shown by `scheduler config <name>`. */
+export type SchedulerConfig = Readonly<Record<string, unknown>>;
+
+export interface Scheduler {
+  readonly name: string;
+  readonly type: SchedulerType;
+  config: SchedulerConfig;
+  /** Wall times; 0: it does not pause. */
+  pausedAtMs: number;
+  resumeAtMs: number;
+  intervalMs: number;
+  nextRunMs: number;
+  summary: string;
+  lastRunMs: number;
+  /** The store that evict-slow-store works on. */
+  evicted: StoreId | null;
+}
+
+const shortestMs = 100;
+const longestMs = 5000;
+
+export function schedulerName(type: SchedulerType, range = ""): string {
+  if (type === "hot-region") return "balance-hot-region-scheduler";
+  if (type === "scatter-range") return `scatter-range-${range}`;
+  return `${type}-scheduler`;
+}
+
+/** Of the name that a request gives; null when no such scheduler is known. */
+export function schedulerTypeOf(name: string): SchedulerType | null {
+  if (name === "scatter-range" || name.startsWith("scatter-range-")) return "scatter-range";
+  return schedulerTypes.find((type) => schedulerName(type) === name) ?? null;
+}
+
+const wholeRange = { "start-key": "", "end-key": "" };
+
+export function defaultConfig(type: SchedulerType): SchedulerConfig {
+  switch (type) {
+    case "balance-leader":
+      return { ranges: [wholeRange], batch: 4 };
+    case "balance-region":
+      return { ranges: [wholeRange] };
+    case "hot-region":
+      return { ...hotRegionDefaults };
+    case "evict-leader":
+    case "grant-leader":
+      return { "store-id-ranges": {} };
+    case "evict-slow-store":
+      return { "evict-stores": [] };
+    case "scatter-range":
+      return { "range-name": "", "start-key": "", "end-key": "" };
+    case "shuffle-region":
+      return { roles: ["leader", "follower", "learner"] };
+    case "label":
+    case "random-merge":
+    case "shuffle-leader":
+      return { ranges: [wholeRange] };
+  }
+}
+
+export function createScheduler(
+  entry: Pick<SchedulerEntry, "type" | "args">,
+  config: SchedulerConfig | null,
+  nowMs: number,
+): Scheduler | null {
+  const type = schedulerTypes.find((each) => each === entry.type);
+  if (type === undefined) return null;
+  const made = config ?? defaultConfig(type);
+  const name = schedulerName(type, String(made["range-name"] ?? ""));
+  return {
+    name,
+    type,
+    config: type === "hot-region" ? { ...hotRegionDefaults, ...made } : made,
+    pausedAtMs: 0,
+    resumeAtMs: 0,
+    intervalMs: shortestMs,
+    nextRunMs: nowMs,
+    summary: "",
+    lastRunMs: 0,
+    evicted: type === "evict-slow-store" ? (((made["evict-stores"] as readonly StoreId[] | undefined) ?? [])[0] ?? null) : null,
+  };
+}
+
+/** Stores that evict-leader and grant-leader work on. */
+export function storesOf(scheduler: Pick<Scheduler, "config">): ReadonlyMap<StoreId, readonly KeyRange[]> {
+  const ranges = (scheduler.config["store-id-ranges"] ?? {}) as Readonly<Record<string, readonly Readonly<Record<string, string>>[]>>;
+  return new Map(
+    Object.entries(ranges).map(([id, list]) => [
+      Number(id),
+      list.map((range) => ({
+        startKey: keyOfHex(range["start-key"] ?? "") ?? new Uint8Array(),
+        endKey: keyOfHex(range["end-key"] ?? "") ?? new Uint8Array(),
+      })),
+    ]),
+  );
+}
+
+export function withStore(config: SchedulerConfig, storeId: StoreId): SchedulerConfig {
+  return { ...config, "store-id-ranges": { ...(config["store-id-ranges"] as object), [storeId]: [wholeRange] } };
+}
+
+export function withoutStore(config: SchedulerConfig, storeId: StoreId): SchedulerConfig {
+  const ranges = { ...(config["store-id-ranges"] as Record<string, unknown>) };
+  delete ranges[String(storeId)];
+  return { ...config, "store-id-ranges": ranges };
+}
+
+export function scatterRangeConfig(name: string, startKey: Uint8Array, endKey: Uint8Array): SchedulerConfig {
+  return { "range-name": name, "start-key": hexOfKey(startKey), "end-key": hexOfKey(endKey) };
+}
+
+export function isPaused(scheduler: Scheduler, nowMs: number): boolean {
+  return nowMs < scheduler.resumeAtMs;
+}
+
+const limitOf: Readonly<Partial<Record<SchedulerType, OperatorKind>>> = {
+  "balance-leader": "leader",
+  "evict-leader": "leader",
+  "grant-leader": "leader",
+  label: "leader",
+  "shuffle-leader": "leader",
+  "evict-slow-store": "leader",
+  "balance-region": "region",
+  "shuffle-region": "region",
+  "random-merge": "merge",
+  "hot-region": "hot-region",
+};
+
+/** One turn. What it decides is for the controller to take or refuse; `noteTurn` is told how it went. */
+export function runScheduler(scheduler: Scheduler, context: ScheduleContext, hot: HotCache): ScheduleResult {
+  if (context.schedule.haltScheduling) return idle("scheduling is halted");
+  const kind = limitOf[scheduler.type];
+  if (kind !== undefined && context.operators.count(kind) >= limitFor(context, kind)) return idle(`${kind}-schedule-limit is reached`);
+  switch (scheduler.type) {
+    case "balance-leader":
+      return balanceLeader(context, { batch: Number(scheduler.config["batch"] ?? 4) });
+    case "balance-region":
+      return balanceRegion(context);
+    case "hot-region":
+      return hotRegion(context, hot, scheduler.config as unknown as HotRegionConfig);
+    case "evict-leader":
+      return evictLeaders(context, "evict-leader", storesOf(scheduler));
+    case "grant-leader":
+      return grantLeaders(context, "grant-leader", storesOf(scheduler));
+    case "label":
+      return labelLeaders(context);
+    case "shuffle-leader":
+      return shuffleLeader(context);
+    case "shuffle-region":
+      return shuffleRegion(context, (scheduler.config["roles"] ?? []) as readonly ShuffleRole[]);
+    case "random-merge":
+      return randomMerge(context);
+    case "evict-slow-store":
+      scheduler.evicted = slowStore(context, scheduler.evicted);
+      if (scheduler.evicted === null) return idle("no store alone is slow");
+      return evictLeaders(
+        context,
+        "evict-slow-store",
+        new Map([[scheduler.evicted, [{ startKey: new Uint8Array(), endKey: new Uint8Array() }]]]),
+      );
+    case "scatter-range": {
+      const start = keyOfHex(String(scheduler.config["start-key"])) ?? new Uint8Array();
+      const end = keyOfHex(String(scheduler.config["end-key"])) ?? new Uint8Array();
+      const within = { ...context, view: rangeView(context.view, start, end) };
+      const leaders = balanceLeader(within, { batch: 1, description: `${scheduler.name}-leader` });
+      return leaders.operators.length > 0 ? leaders : balanceRegion(within, `${scheduler.name}-region`);
+    }
+  }
+}
+
+function limitFor(context: ScheduleContext, kind: OperatorKind): number {
+  const { schedule } = context;
+  switch (kind) {
+    case "leader":
+      return schedule.leaderScheduleLimit;
+    case "region":
+      return schedule.regionScheduleLimit;
+    case "merge":
+      return schedule.mergeScheduleLimit;
+    case "hot-region":
+      return schedule.hotRegionScheduleLimit;
+    default:
+      return Number.POSITIVE_INFINITY;
+  }
+}
+
+export function noteTurn(scheduler: Scheduler, result: ScheduleResult, addedCount: number, nowMs: number): void {
+  scheduler.summary = result.summary;
+  scheduler.lastRunMs = nowMs;
+  scheduler.intervalMs = addedCount > 0 ? shortestMs : Math.min(longestMs, scheduler.intervalMs * 1.3);
+  scheduler.nextRunMs = nowMs + scheduler.intervalMs;
+}
+
+export type ConfigChange =
+  | { readonly config: SchedulerConfig; readonly message: string }
+  | { readonly refusal: string; readonly status: number };
+
+/** `scheduler config <name> set <key> <value>`, as the request's JSON. */
+export function changeConfig(scheduler: Scheduler, change: Readonly<Record<string, unknown>>): ConfigChange {
+  const [key] = Object.keys(change);
+  if (key === undefined) return { refusal: "Config item is not found.", status: 400 };
+  const value = change[key];
+  if (scheduler.type === "balance-leader") {
+    if (key !== "batch") return { refusal: "Config item is not found.", status: 400 };
+    const batch = Number(value);
+    if (!Number.isInteger(batch) || batch < 1 || batch > 10)
+      return { refusal: "invalid batch size which should be an integer between 1 and 10", status: 400 };
+    if (batch === scheduler.config["batch"]) return { config: scheduler.config, message: "Config is the same with origin, so do nothing." };
+    return { config: { ...scheduler.config, batch }, message: "Config is updated." };
+  }
+  if (scheduler.type === "hot-region") {
+    const before = (hotRegionDefaults as unknown as Record<string, unknown>)[key];
+    if (before === undefined) return { refusal: "Config item is not found.", status: 400 };
+    const next = hotValue(key, before, value);
+    if (next === null) return { refusal: `invalid value ${JSON.stringify(value)} for ${key}`, status: 400 };
+    return { config: { ...scheduler.config, [key]: next }, message: "Config is updated." };
+  }
+  return { refusal: "Config item is not found.", status: 400 };
+}
+
+function hotValue(key: string, before: unknown, value: unknown): unknown {
+  if (typeof before === "number") {
+    const number = typeof value === "number" ? value : Number(value);
+    return Number.isFinite(number) && number >= 0 ? number : null;
+  }
+  if (Array.isArray(before)) {
+    const list = Array.isArray(value) ? value.map(String) : String(value).split(",");
+    const known: readonly Dimension[] = ["byte", "key", "query"];
+    const isGood = list.length === 2 && list[0] !== list[1] && list.every((each) => known.includes(each as Dimension));
+    return isGood ? list : null;
+  }
+  const text = String(value);
+  if (key === "rank-formula-version") return text === "v1" || text === "v2" ? text : null;
+  return text === "true" || text === "false" ? text : null;
+}
+
+/** The operators of a result one by one, for those who do not care for pairs. */
+export function flat(result: ScheduleResult): readonly Operator[] {
+  return result.operators.flat();
+}
