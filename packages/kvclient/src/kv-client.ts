@@ -1,0 +1,146 @@
+/** The client of the region store: raw keys, transactions, snapshots, and what keeps garbage from growing. */
+import { CodedError, isAbort, type TlsFiles, type World } from "@skein/base";
+import { createPdClient, type PdClient } from "@skein/placement/client";
+import { tikvpb } from "@skein/store/wire";
+import { kvErrors } from "./errors.ts";
+import { Patience } from "./patience.ts";
+import { createRawClient, type RawClient, type RawOptions } from "./raw/raw-client.ts";
+import { RegionCache } from "./regions/region-cache.ts";
+import { moved, RegionRequests } from "./regions/region-requests.ts";
+import type { StoreConnection } from "./regions/store-connection.ts";
+import type { CommitTools } from "./txn/committer.ts";
+import { LockResolver } from "./txn/lock-resolver.ts";
+import { RegionSnapshot, type Snapshot } from "./txn/snapshot.ts";
+import { KvTransaction, type Transaction, type TransactionOptions } from "./txn/transaction.ts";
+
+export interface KvClientOptions {
+  /** `host:port` of placement drivers. */
+  readonly endpoints: readonly string[];
+  readonly tls?: TlsFiles;
+  /** Instead of one that the client opens, and closes, itself. */
+  readonly pd?: PdClient;
+}
+
+export interface TransactOptions extends TransactionOptions {
+  /** How often a transaction that lost against another is repeated. Default 30. */
+  readonly repeatsMax?: number;
+}
+
+export interface GcResult {
+  readonly safePoint: bigint;
+  readonly locksSettled: number;
+}
+
+export interface KvClient extends AsyncDisposable {
+  readonly pd: PdClient;
+  raw(options?: RawOptions): RawClient;
+  begin(options?: TransactionOptions): Promise<Transaction>;
+  /** Runs in a transaction that is committed after it, or rolled back when it throws; anew when it lost against another. */
+  transact<T>(run: (transaction: Transaction) => Promise<T>, options?: TransactOptions): Promise<T>;
+  /** At a timestamp; default: now. Rejects with `tooOld` for one before the safe point. */
+  snapshot(timestamp?: bigint): Promise<Snapshot>;
+  timestamp(): Promise<bigint>;
+  /** Splits regions at the keys; resolves when the stores have done it. */
+  split(keys: readonly Uint8Array[], options?: { readonly isRaw?: boolean }): Promise<void>;
+  /** Settles all locks before `safePoint`, then tells the placement driver that what was before it may go. */
+  gc(safePoint: bigint): Promise<GcResult>;
+  /** Waits for what goes on behind the answers. */
+  settled(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function createKvClient(world: World, options: KvClientOptions): KvClient {
+  const controller = new AbortController();
+  const { tls } = options;
+  const pd = options.pd ?? createPdClient(world, { endpoints: options.endpoints, ...(tls === undefined ? {} : { tls }) });
+  const connections = new Map<string, StoreConnection>();
+  const rawRequests = new RegionRequests(new RegionCache(world, pd, "raw", connections, tls));
+  const requests = new RegionRequests(new RegionCache(world, pd, "txn", connections, tls));
+  const resolver = new LockResolver(world, pd, requests, controller.signal);
+  const background = new Set<Promise<void>>();
+  const tools: CommitTools = {
+    world,
+    pd,
+    requests,
+    resolver,
+    closing: controller.signal,
+    background: (work) => {
+      const watched = work
+        .catch((error: unknown) => {
+          // Whoever meets the locks that stayed settles them.
+          if (!isAbort(error) && !kvErrors.closed.is(error))
+            world.log.warn("locks of a transaction stay behind", { error: error instanceof CodedError ? error.detail : String(error) });
+        })
+        .finally(() => background.delete(watched));
+      background.add(watched);
+    },
+  };
+
+  const settled = async () => {
+    while (background.size > 0) await Promise.all(background);
+  };
+  const begin = async (transaction: TransactionOptions = {}) => new KvTransaction(tools, await pd.tso(), transaction);
+  const close = async () => {
+    await settled();
+    controller.abort(kvErrors.closed([]));
+    for (const connection of connections.values()) connection[Symbol.dispose]();
+    connections.clear();
+    if (options.pd === undefined) pd.close();
+  };
+
+  return {
+    pd,
+    raw: (raw = {}) => createRawClient(world, rawRequests, controller.signal, raw),
+    begin,
+    transact: async (run, transact = {}) => {
+      const repeatsMax = transact.repeatsMax ?? 30;
+      const patience = new Patience(world, "a transaction", 120_000, controller.signal);
+      for (let repeat = 0; ; repeat++) {
+        const transaction = await begin(transact);
+        try {
+          const result = await run(transaction);
+          await transaction.commit();
+          return result;
+        } catch (error) {
+          await transaction.rollback();
+          const isLost = [kvErrors.writeConflict, kvErrors.deadlock, kvErrors.transactionLost].some(({ is }) => is(error));
+          if (!isLost || repeat >= repeatsMax) throw error;
+          await patience.wait("lockFast", error);
+        }
+      }
+    },
+    snapshot: async (timestamp) => {
+      const at = timestamp ?? (await pd.tso());
+      if (timestamp !== undefined) {
+        const safePoint = await pd.gcSafePoint();
+        if (timestamp < safePoint) throw kvErrors.tooOld([timestamp, safePoint]);
+      }
+      return new RegionSnapshot(world, requests, resolver, controller.signal, at);
+    },
+    timestamp: () => pd.tso(),
+    split: async (keys, { isRaw = false } = {}) => {
+      const { regions } = isRaw ? rawRequests : requests;
+      const patience = new Patience(world, "a split", 30_000, controller.signal);
+      let left: readonly Uint8Array[] = keys;
+      while (left.length > 0) {
+        const again: Uint8Array[] = [];
+        for (const [region, group] of await regions.group(left, (key) => key, patience)) {
+          const inside = group.filter((key) => Buffer.compare(key, region.startKey) !== 0);
+          if (inside.length === 0) continue;
+          const request = { split_keys: inside, is_raw_kv: isRaw };
+          const answer = await (isRaw ? rawRequests : requests).call(region, tikvpb.tikv.methods.SplitRegion, request, patience);
+          if (answer === moved) again.push(...group);
+          else regions.learn(answer.regions, region.replicas[region.leader]?.storeId ?? 0);
+        }
+        left = again;
+      }
+    },
+    gc: async (safePoint) => {
+      const locksSettled = await resolver.resolveAllBefore(safePoint);
+      return { safePoint: await pd.updateGcSafePoint(safePoint), locksSettled };
+    },
+    settled,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}

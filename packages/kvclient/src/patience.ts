@@ -1,0 +1,59 @@
+/** Waiting before something is tried again: how long depends on why; how long in all is the caller's budget. */
+import type { World } from "@skein/base";
+import { kvErrors } from "./errors.ts";
+
+interface Curve {
+  readonly firstMs: number;
+  readonly longestMs: number;
+}
+
+const curves = {
+  /** A region is elsewhere, was split, or has no leader yet. */
+  region: { firstMs: 2, longestMs: 500 },
+  /** A store does not answer. */
+  store: { firstMs: 20, longestMs: 1500 },
+  /** A store says that it has too much to do. */
+  busy: { firstMs: 50, longestMs: 3000 },
+  /** The placement driver had no answer. */
+  placement: { firstMs: 50, longestMs: 2000 },
+  /** A lock of another transaction stands in the way of a reader. */
+  lockFast: { firstMs: 2, longestMs: 1000 },
+  /** … of a writer. */
+  lock: { firstMs: 10, longestMs: 2000 },
+} satisfies Readonly<Record<string, Curve>>;
+export type BackoffKind = keyof typeof curves;
+
+export class Patience {
+  private readonly world: World;
+  private readonly what: string;
+  private readonly budgetMs: number;
+  private readonly signal: AbortSignal;
+  private readonly startMs: number;
+  private readonly tries = new Map<BackoffKind, number>();
+  private count = 0;
+
+  constructor(world: World, what: string, budgetMs: number, signal: AbortSignal) {
+    this.world = world;
+    this.what = what;
+    this.budgetMs = budgetMs;
+    this.signal = signal;
+    this.startMs = world.clock.monotonicMs();
+  }
+
+  get waitedMs(): number {
+    return Math.round(this.world.clock.monotonicMs() - this.startMs);
+  }
+
+  /** Rejects with `timedOut` when the budget is spent, `cause` being the last reason; with the signal's reason when it aborts. */
+  async wait(kind: BackoffKind, cause: unknown, atLeastMs = 0): Promise<void> {
+    this.signal.throwIfAborted();
+    const tries = this.tries.get(kind) ?? 0;
+    this.tries.set(kind, tries + 1);
+    this.count++;
+    const { firstMs, longestMs } = curves[kind];
+    const fullMs = Math.min(firstMs * 2 ** Math.min(tries, 20), longestMs);
+    const waitMs = Math.max(atLeastMs, fullMs / 2 + this.world.random.float() * (fullMs / 2));
+    if (this.waitedMs + waitMs > this.budgetMs) throw kvErrors.timedOut([this.what, this.waitedMs, this.count], cause);
+    await this.world.clock.sleep(waitMs, this.signal);
+  }
+}
