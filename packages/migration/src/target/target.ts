@@ -409,6 +409,7 @@ class FencedTarget implements Target {
       signal.throwIfAborted();
       throw new UnknownOutcome(error);
     }
+    await this.#world.faults.at("target:committed");
   }
 
   #checkEpoch({ rows }: ResultSet): void {
