@@ -5,8 +5,9 @@ import { testCommand } from "./check/test-command.ts";
 import { type Command, type Io, UsageError } from "./command.ts";
 import { demoCommand } from "./demo/demo-command.ts";
 import { packageCommand } from "./package/package-command.ts";
+import { playgroundCommand } from "./playground/playground-command.ts";
 
-const commands: readonly Command[] = [demoCommand, testCommand, benchCommand, packageCommand];
+const commands: readonly Command[] = [demoCommand, playgroundCommand, testCommand, benchCommand, packageCommand];
 
 const io: Io = {
   out: (line) => void process.stdout.write(`${line}\n`),

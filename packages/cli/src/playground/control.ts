@@ -1,0 +1,107 @@
+/**
+ * How a second terminal talks to a playground: one line of JSON each way over the loopback. Port and token are in a file that only
+ * the user who started it may read.
+ */
+import { join } from "node:path";
+import type { Duplex } from "node:stream";
+import { causeText, type World } from "@skein/base";
+import { checkoutFolder } from "@skein/servers";
+
+export interface ControlRequest {
+  readonly token: string;
+  readonly words: readonly string[];
+}
+
+export interface ControlAnswer {
+  readonly ok: boolean;
+  readonly lines: readonly string[];
+}
+
+interface ControlFile {
+  readonly port: number;
+  readonly token: string;
+  readonly pid: number;
+}
+
+const folder = join(checkoutFolder, ".cache", "playground");
+const controlFile = (name: string) => join(folder, `${name}.json`);
+const lineBytesMax = 64 * 1024;
+const answerTimeoutMs = 120_000;
+
+/** Whether a playground of this name runs. */
+export async function readControl(world: World, name: string): Promise<ControlFile | null> {
+  const path = controlFile(name);
+  if ((await world.disk.stat(path)) === null) return null;
+  const control = JSON.parse(Buffer.from(await world.disk.readFile(path)).toString("utf8")) as ControlFile;
+  return (await world.disk.stat(`/proc/${control.pid}`)) === null ? null : control;
+}
+
+export async function serveControl(
+  world: World,
+  name: string,
+  run: (words: readonly string[]) => Promise<readonly string[]>,
+): Promise<AsyncDisposable> {
+  const token = Buffer.from(world.random.bytes(24)).toString("base64url");
+  const listener = await world.network.listen({ host: "127.0.0.1", port: 0, connectionsMax: 16 }, (stream) => {
+    stream.on("error", () => {});
+    void answer(world, stream, token, run).finally(() => stream.end());
+  });
+  const path = controlFile(name);
+  await world.disk.makeFolder(folder);
+  await world.disk.writeFileAtomic(path, JSON.stringify({ port: listener.port, token, pid: process.pid } satisfies ControlFile), {
+    mode: 0o600,
+  });
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await listener.close();
+      await world.disk.remove(path);
+    },
+  };
+}
+
+async function answer(
+  world: World,
+  stream: Duplex,
+  token: string,
+  run: (words: readonly string[]) => Promise<readonly string[]>,
+): Promise<void> {
+  let result: ControlAnswer;
+  try {
+    const request = JSON.parse(await readLine(world, stream)) as Partial<ControlRequest>;
+    if (request.token !== token) throw new Error("wrong token");
+    const words = Array.isArray(request.words) ? request.words.map(String) : [];
+    result = { ok: true, lines: await run(words) };
+  } catch (error) {
+    result = { ok: false, lines: [causeText(error)] };
+  }
+  stream.write(`${JSON.stringify(result)}\n`);
+}
+
+/** Null when no playground of this name runs. */
+export async function askControl(world: World, name: string, words: readonly string[]): Promise<ControlAnswer | null> {
+  const control = await readControl(world, name);
+  if (control === null) return null;
+  const stream = await world.network.connect({ host: "127.0.0.1", port: control.port, timeoutMs: 5_000 });
+  try {
+    stream.write(`${JSON.stringify({ token: control.token, words } satisfies ControlRequest)}\n`);
+    return JSON.parse(await readLine(world, stream)) as ControlAnswer;
+  } finally {
+    stream.destroy();
+  }
+}
+
+async function readLine(world: World, stream: Duplex): Promise<string> {
+  const timer = world.clock.timer(answerTimeoutMs, () => stream.destroy(new Error("no answer")));
+  try {
+    let bytes = Buffer.alloc(0);
+    for await (const part of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      bytes = Buffer.concat([bytes, part]);
+      const end = bytes.indexOf("\n");
+      if (end >= 0) return bytes.subarray(0, end).toString("utf8");
+      if (bytes.length > lineBytesMax) throw new Error("a line is too long");
+    }
+    throw new Error("the connection ended early");
+  } finally {
+    timer.cancel();
+  }
+}
