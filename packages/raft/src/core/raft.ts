@@ -215,6 +215,26 @@ export class Raft {
     return result;
   }
 
+  /**
+   * What is known from elsewhere to be committed: the log up to the last of `entries`, of which this peer may lack the end. It
+   * must have what comes before them, or have them. False when it has not.
+   */
+  learnCommitted(entries: readonly Entry[]): boolean {
+    const last = entries.at(-1);
+    if (last === undefined || last.index <= this.#log.committed) return true;
+    if (!this.#log.matches(last.index, last.term)) {
+      const missing = entries.filter(({ index }) => index > this.#log.committed);
+      const previous = (missing[0] as Entry).index - 1;
+      const previousTerm = this.#log.term(previous);
+      if (previous > this.#log.committed || previousTerm === undefined) return false;
+      if (this.#role !== "follower") this.#becomeFollower(Math.max(this.#term, last.term), 0);
+      else if (last.term > this.#term) this.#becomeFollower(last.term, 0);
+      if (this.#log.appendFrom(previous, previousTerm, missing) === false) return false;
+    }
+    this.#log.commitTo(last.index);
+    return true;
+  }
+
   /** A committed change is applied: from now on this membership counts. */
   setMembership(membership: Membership): void {
     this.#setMembership(membership);

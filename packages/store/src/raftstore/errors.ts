@@ -45,6 +45,11 @@ export const raftstoreErrors = {
     (region: number, index: number) => `replicas of region ${region} differ at index ${index}`,
     "Keep the data folders, and remove the replica that differs from the others.",
   ),
+  regionMissing: raftstore(
+    72109,
+    (source: number, target: number) => `region ${source} is missing on this store, and region ${target} is to take it in`,
+    "Remove this store from the cluster and start it again with an empty data folder.",
+  ),
   storeTombstone: raftstore(
     72108,
     (storeId: number) => `store ${storeId} was removed from the cluster`,

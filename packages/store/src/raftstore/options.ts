@@ -1,0 +1,84 @@
+/** Knobs of the region peers, with the defaults of `[raftstore]` and `[coprocessor]`. */
+
+export interface RaftStoreOptions {
+  /** `raft-base-tick-interval`. */
+  readonly tickMs: number;
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  /** `raft-max-size-per-msg`. */
+  readonly appendBytesMax: number;
+  readonly inflightMax: number;
+  readonly uncommittedBytesMax: number;
+  /** `raft-entry-max-size`. */
+  readonly entryBytesMax: number;
+  /** Writes of one turn share an entry up to so many bytes. */
+  readonly entryShareBytes: number;
+  /** Bytes of writes that wait in one region before more are refused as busy. */
+  readonly queuedBytesMax: number;
+  /** `raft-store-max-leader-lease`; a third of it is left to the drift of clocks. 0: no leases. */
+  readonly leaseMs: number;
+  readonly logGcTicks: number;
+  /** `raft-log-gc-threshold`: entries. */
+  readonly logGcThreshold: number;
+  readonly logGcCountMax: number;
+  /** `raft-log-reserve-max-ticks`: log GC rounds after which a log that is short of the threshold is compacted, too. */
+  readonly logReserveRounds: number;
+  /** `leader-transfer-max-log-lag`. */
+  readonly transferLagMax: number;
+  readonly hibernate: boolean;
+  /** A leader with nothing to do goes to sleep after so many ticks. */
+  readonly hibernateTicks: number;
+  readonly regionHeartbeatTicks: number;
+  readonly storeHeartbeatTicks: number;
+  readonly splitCheckTicks: number;
+  readonly splitBytes: number;
+  readonly maxBytes: number;
+  readonly splitCheckDiffBytes: number;
+  readonly batchSplitMax: number;
+  readonly mergeCheckTicks: number;
+  readonly mergeLogGapMax: number;
+  readonly snapshotsMax: number;
+  readonly snapshotChunkBytes: number;
+  /** `max-peer-down-duration`, in ticks. */
+  readonly peerDownTicks: number;
+  /** A peer without a leader for so long asks the placement driver whether it is still a member (`peer-stale-state-check-interval`). */
+  readonly staleCheckTicks: number;
+  /** Ticks between checks that replicas are equal; 0: only on request. */
+  readonly consistencyCheckTicks: number;
+}
+
+const mebibyte = 1024 * 1024;
+
+export const defaultRaftStoreOptions: RaftStoreOptions = {
+  tickMs: 1_000,
+  electionTicks: 10,
+  heartbeatTicks: 2,
+  appendBytesMax: mebibyte,
+  inflightMax: 256,
+  uncommittedBytesMax: 64 * mebibyte,
+  entryBytesMax: 8 * mebibyte,
+  entryShareBytes: 256 * 1024,
+  queuedBytesMax: 64 * mebibyte,
+  leaseMs: 9_000,
+  logGcTicks: 3,
+  logGcThreshold: 50,
+  logGcCountMax: 196_608,
+  logReserveRounds: 6,
+  transferLagMax: 128,
+  hibernate: true,
+  hibernateTicks: 20,
+  regionHeartbeatTicks: 60,
+  storeHeartbeatTicks: 10,
+  splitCheckTicks: 10,
+  splitBytes: 256 * mebibyte,
+  maxBytes: 384 * mebibyte,
+  splitCheckDiffBytes: 16 * mebibyte,
+  batchSplitMax: 10,
+  mergeCheckTicks: 2,
+  mergeLogGapMax: 10,
+  snapshotsMax: 8,
+  snapshotChunkBytes: 256 * 1024,
+  peerDownTicks: 600,
+  staleCheckTicks: 300,
+  consistencyCheckTicks: 0,
+};

@@ -1,0 +1,1831 @@
+/**
+ * The driver of all region peers of a store. Inputs (messages, requests, ticks) are given to the peers as they come; once a turn
+ *
+ *   gather the Readies of all peers with news
+ *     ├─ messages that depend on nothing durable ───────────────▶ transport
+ *     ├─ entries, votes, terms ──▶ one write and one sync of the log for all ──▶ promises and acknowledgements ──▶ transport
+ *     └─ committed entries that are in the own log ──▶ one engine batch for all, with the applied positions ──▶ waiting requests
+ *
+ * One write of the log and one batch of the engine are under way at a time; what comes meanwhile shares the next. The engine is
+ * not synced for a batch: after a crash the log is replayed from the applied position that is durable. It is synced before
+ * anything of the log is given up (SPEC S2).
+ */
+import { assert, type Timer, type World } from "@skein/base";
+import type { Entry, Message, MessageBody, Ready } from "@skein/raft";
+import type { Engine, EngineSnapshot, EngineWrite, KeyRange } from "../engine/engine.ts";
+import { Encoder } from "../raftlog/core/encoder.ts";
+import { LogBatch, openRaftLog, type RaftLogStore } from "../raftlog/raft-log-store.ts";
+import {
+  type RegionContext,
+  type RegionDescription,
+  RegionError,
+  type RegionKv,
+  type RegionSnapshot,
+  type RegionWrite,
+} from "../region-kv.ts";
+import {
+  type ApplyContext,
+  type ApplyEffect,
+  type ApplyResult,
+  applyEntry,
+  applyStateWrite,
+  initialApplyState,
+  mergingError,
+  regionStateWrite,
+} from "./apply.ts";
+import {
+  type AdminCommand,
+  applyStateKey,
+  beginWrites,
+  bootstrapKey,
+  decodeApplyState,
+  decodeCommand,
+  decodeRegionState,
+  type Envelope,
+  encodeAdmin,
+  encodeWrites,
+  identKey,
+  type RegionState,
+  regionStateKey,
+  regionStates,
+} from "./core/codec.ts";
+import {
+  changePeers,
+  compareKeys,
+  containsKey,
+  isJointRegion,
+  membershipOf,
+  type PeerChange,
+  peerById,
+  peerOn,
+  type Region,
+  sameEpoch,
+} from "./core/region.ts";
+import { raftstoreErrors } from "./errors.ts";
+import { replicaHash } from "./hash.ts";
+import { defaultRaftStoreOptions, type RaftStoreOptions } from "./options.ts";
+import type { PdLink, RegionAction } from "./pd-link.ts";
+import { Peer, type PendingWrite, type SnapshotFile } from "./peer.ts";
+import { RegionIndex } from "./region-index.ts";
+import { Snapshots } from "./snapshots.ts";
+import { measureRegion } from "./split-check.ts";
+import type { StoreTransport } from "./transport.ts";
+
+export interface RaftStoreConfig {
+  readonly engine: Engine;
+  /** Folder of the Raft log and of snapshots on their way; of this store alone. */
+  readonly folder: string;
+  readonly pd: PdLink;
+  readonly transport: StoreTransport;
+  readonly options?: Partial<RaftStoreOptions>;
+  readonly segmentBytes?: number;
+  readonly segmentsMax?: number;
+  readonly cacheBytes?: number;
+  /** Start from a log that is damaged in the middle, without the replicas that it may have touched. */
+  readonly repairDamagedLog?: boolean;
+  /** Called once when the store cannot go on (its log or engine failed): the process must end. */
+  readonly onFatal?: (error: Error) => void;
+}
+
+/** Counters since the start. */
+export interface RaftStoreStats {
+  turns: number;
+  applied: number;
+  proposals: number;
+  leaseReads: number;
+  readIndexReads: number;
+  snapshotsSent: number;
+  snapshotsInstalled: number;
+  splits: number;
+  merges: number;
+}
+
+interface AfterWrite {
+  readonly peer: Peer;
+  readonly last: Entry | null;
+  readonly messages: readonly Message[];
+  readonly counts: boolean;
+  readonly then: (() => void) | null;
+}
+
+/** Opens a store: says whose it is, bootstraps the cluster if nobody has, loads its regions, and begins to serve. */
+export async function createRaftStore(world: World, config: RaftStoreConfig): Promise<RaftStore> {
+  const store = new RaftStore(world, config);
+  try {
+    await store.open();
+  } catch (error) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  }
+  return store;
+}
+
+export class RaftStore implements RegionKv, AsyncDisposable {
+  readonly world: World;
+  readonly engine: Engine;
+  readonly options: RaftStoreOptions;
+  readonly pd: PdLink;
+  readonly transport: StoreTransport;
+  readonly snapshots: Snapshots;
+  readonly stats: RaftStoreStats = {
+    turns: 0,
+    applied: 0,
+    proposals: 0,
+    leaseReads: 0,
+    readIndexReads: 0,
+    snapshotsSent: 0,
+    snapshotsInstalled: 0,
+    splits: 0,
+    merges: 0,
+  };
+  readonly #config: RaftStoreConfig;
+  #log: RaftLogStore | null = null;
+  storeId = 0;
+  readonly peers = new Map<number, Peer>();
+  /** Peers with data, in key order. */
+  readonly ranges = new RegionIndex<Peer>();
+  readonly #awake = new Set<Peer>();
+  #tick = 0;
+  #timer: Timer | null = null;
+  #isClosed = false;
+  readonly #abort = new AbortController();
+  readonly #listeners: ((region: RegionDescription, term: number) => void)[] = [];
+  readonly #damaged = new Set<number>();
+  readonly #background = new Set<Promise<void>>();
+
+  // ── of a turn ──
+  #dirty: Peer[] = [];
+  #turnIsDue = false;
+  #batch = new LogBatch();
+  #spareBatch = new LogBatch();
+  #after: AfterWrite[] = [];
+  #isWriting = false;
+  #isApplying = false;
+  #toApply = new Set<Peer>();
+  /** Up to where logs may be given up, once the engine is durable. */
+  readonly #compactions = new Map<Peer, number>();
+  #isCollecting = false;
+  readonly #scratch = new Encoder(64 * 1024);
+  readonly #entryScratch = new Encoder(256 * 1024);
+  #readSnapshot: SharedSnapshot | null = null;
+  #nextRead = 0;
+  #reportedAtS = 0;
+  #nextReport = 0;
+
+  constructor(world: World, config: RaftStoreConfig) {
+    this.world = world;
+    this.#config = config;
+    this.engine = config.engine;
+    this.pd = config.pd;
+    this.transport = config.transport;
+    this.options = { ...defaultRaftStoreOptions, ...config.options };
+    this.snapshots = new Snapshots(this, `${config.folder}/snap`);
+  }
+
+  get log(): RaftLogStore {
+    assert(this.#log !== null, "the store is open");
+    return this.#log;
+  }
+  get tickCount(): number {
+    return this.#tick;
+  }
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+  get awakeCount(): number {
+    return this.#awake.size;
+  }
+
+  // ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async open(): Promise<void> {
+    const { engine, world } = this;
+    await this.#identify();
+    await this.#bootstrap();
+    const { segmentBytes, segmentsMax, cacheBytes, repairDamagedLog } = this.#config;
+    this.#log = await openRaftLog(world, {
+      folder: `${this.#config.folder}/log`,
+      ...(segmentBytes === undefined ? {} : { segmentBytes }),
+      ...(segmentsMax === undefined ? {} : { segmentsMax }),
+      ...(cacheBytes === undefined ? {} : { cacheBytes }),
+      salvage: repairDamagedLog ?? false,
+    });
+    await this.#log.ready();
+    await this.snapshots.open();
+    const states: RegionState[] = [];
+    for await (const block of engine.scan("local", regionStates)) for (const { value } of block) states.push(decodeRegionState(value));
+    await this.#giveUpDamaged(states);
+    const installs: { readonly peer: Peer; readonly file: SnapshotFile }[] = [];
+    for (const state of states) {
+      if (state.kind === "tombstone") continue;
+      const peer = this.#load(state);
+      if (state.kind === "applying") {
+        const { snapshot } = state;
+        assert(snapshot !== null, "an applying region names its snapshot");
+        installs.push({
+          peer,
+          file: { ...snapshot, region: state.region, path: this.snapshots.pathOf(state.region.id, snapshot.index, snapshot.term) },
+        });
+      }
+    }
+    await this.#clearGaps();
+    await this.transport.start({
+      onMessage: (envelope) => this.#onEnvelope(envelope),
+      onSnapshot: (header, chunks) => this.snapshots.receive(header, chunks),
+      onUnreachable: (storeId) => this.#onUnreachable(storeId),
+    });
+    for (const { peer, file } of installs) this.background(this.#install(peer, file, null));
+    await this.snapshots.removeOthers(new Set(installs.map(({ file }) => file.path)));
+    this.pd.onRegionAction((action) => this.onRegionAction(action));
+    this.#reportedAtS = Math.floor(world.clock.nowMs() / 1000);
+    // A region of one voter need not wait for anybody.
+    for (const peer of this.peers.values()) {
+      const { voters } = membershipOf(peer.region);
+      if (voters.length === 1 && voters[0] === peer.id && peer.kind !== "applying") {
+        peer.raft.campaign();
+        this.markDirty(peer);
+      }
+    }
+    this.#arm();
+  }
+
+  async #identify(): Promise<void> {
+    const { engine, pd } = this;
+    const clusterId = await pd.clusterId();
+    const ident = engine.get("local", identKey);
+    if (ident !== null) {
+      const view = new DataView(ident.buffer, ident.byteOffset, ident.byteLength);
+      const own = view.getBigUint64(0);
+      if (own !== clusterId) throw raftstoreErrors.foreignCluster([String(own), String(clusterId)]);
+      this.storeId = Number(view.getBigUint64(8));
+      return;
+    }
+    for (const family of ["default", "lock", "write", "local"] as const)
+      for await (const _block of engine.scan(family, { start: new Uint8Array(0), end: new Uint8Array(0) }, { limit: 1 }))
+        throw raftstoreErrors.dataWithoutIdent([]);
+    this.storeId = await pd.allocId();
+    const value = new Uint8Array(16);
+    const view = new DataView(value.buffer);
+    view.setBigUint64(0, clusterId);
+    view.setBigUint64(8, BigInt(this.storeId));
+    await engine.write([{ kind: "put", family: "local", key: identKey, value }], { sync: true });
+  }
+
+  /** The first store makes the first region. A record says that it began to: whether it did is asked after a crash. */
+  async #bootstrap(): Promise<void> {
+    const { engine, pd, storeId } = this;
+    const prepared = engine.get("local", bootstrapKey);
+    let region = prepared === null ? null : decodeRegionState(prepared).region;
+    if (region === null) {
+      if (await pd.isBootstrapped()) return;
+      const id = await pd.allocId();
+      const peerId = await pd.allocId();
+      const none = new Uint8Array(0);
+      region = { id, startKey: none, endKey: none, confVer: 1, version: 1, peers: [{ id: peerId, storeId, role: "voter" }] };
+      const state: RegionState = { kind: "normal", region, peerId, merge: null, snapshot: null };
+      const write = regionStateWrite(state) as Extract<EngineWrite, { kind: "put" }>;
+      await engine.write([write, { ...write, key: bootstrapKey }, applyStateWrite(id, initialApplyState)], { sync: true });
+    }
+    let isOurs = !(await pd.isBootstrapped()) && (await pd.bootstrap(storeId, region));
+    if (!isOurs) isOurs = (await pd.regionById(region.id))?.peers.some((peer) => peer.id === region.peers[0]?.id) === true;
+    const writes: EngineWrite[] = [{ kind: "delete", family: "local", key: bootstrapKey }];
+    if (!isOurs)
+      for (const key of [regionStateKey(region.id), applyStateKey(region.id)]) writes.push({ kind: "delete", family: "local", key });
+    await engine.write(writes, { sync: true });
+  }
+
+  /** Replicas that the damage of a salvaged log may have touched could have forgotten a promise: they end here. */
+  async #giveUpDamaged(states: RegionState[]): Promise<void> {
+    const { log, engine } = this;
+    const lost = (state: RegionState): boolean => {
+      if (state.kind === "tombstone") return false;
+      if (log.suspects.has(state.region.id)) return true;
+      const bytes = engine.get("local", applyStateKey(state.region.id));
+      const own = log.log(state.region.id);
+      // What is applied must be in the log, or be where it begins.
+      if (log.damages.length === 0 || bytes === null || own === undefined) return false;
+      const { applied, truncated } = decodeApplyState(bytes);
+      return own.lastIndex < applied || own.base.index > truncated.index;
+    };
+    for (const [at, state] of states.entries()) {
+      if (!lost(state)) continue;
+      const { region } = state;
+      this.#damaged.add(region.id);
+      const tombstone: RegionState = { ...state, kind: "tombstone", merge: null, snapshot: null };
+      states[at] = tombstone;
+      await engine.write([regionStateWrite(tombstone), { kind: "delete", family: "local", key: applyStateKey(region.id) }], { sync: true });
+      const own = log.log(region.id);
+      if (own === undefined) continue;
+      const batch = new LogBatch();
+      log.destroy(batch, own);
+      await log.append(batch);
+    }
+    if (log.damages.length > 0)
+      this.world.log.error("the Raft log was damaged, replicas are given up", {
+        places: log.damages.map(({ file, offset }) => `${file}:${offset}`).join(", "),
+        regions: [...this.#damaged].join(","),
+      });
+  }
+
+  #load(state: RegionState): Peer {
+    const { region } = state;
+    const bytes = this.engine.get("local", applyStateKey(region.id));
+    const applyState = bytes === null ? initialApplyState : decodeApplyState(bytes);
+    const peer = this.#addPeer(region, state.peerId, applyState, true);
+    peer.kind = state.kind;
+    peer.merge = state.merge;
+    return peer;
+  }
+
+  #addPeer(region: Region, peerId: number, applyState: typeof initialApplyState, isRestarted: boolean): Peer {
+    const log = this.log.ensure(region.id, applyState.truncated);
+    const fits = this.log.begin(log, applyState.truncated);
+    assert(fits && log.lastIndex >= applyState.applied, `the log of region ${region.id} ends before what is applied`);
+    if (log.hardState.term < applyState.truncated.term)
+      log.hardState = { term: applyState.truncated.term, vote: 0, commit: applyState.truncated.index };
+    const peer = new Peer({
+      id: peerId,
+      region,
+      log,
+      applyState,
+      isRestarted,
+      options: this.options,
+      draw: (limit) => this.world.random.below(limit),
+    });
+    this.peers.set(region.id, peer);
+    this.#awake.add(peer);
+    if (region.peers.length > 0) this.ranges.add(peer);
+    return peer;
+  }
+
+  /** What destroyed replicas left between the regions is removed: their destruction may have been cut short. */
+  async #clearGaps(): Promise<void> {
+    let start: Uint8Array = new Uint8Array(0);
+    let isOpen = true;
+    for (const { region } of [...this.ranges]) {
+      if (compareKeys(start, region.startKey) < 0) await this.#clearRange({ start, end: region.startKey });
+      start = region.endKey;
+      isOpen = region.endKey.length > 0;
+    }
+    if (isOpen) await this.#clearRange({ start, end: new Uint8Array(0) });
+  }
+
+  async #clearRange(range: KeyRange): Promise<void> {
+    for (const family of ["default", "lock", "write"] as const) await this.engine.clear(family, range);
+    this.#forgetReadSnapshot();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    this.#abort.abort(new DOMException("the store closes", "AbortError"));
+    const error = new RegionError({ kind: "serverIsBusy", reason: "the store closes", backoffMs: 0 }, "the store closes");
+    for (const peer of this.peers.values()) {
+      peer.failQueued(error);
+      peer.failReads(error);
+      peer.failProposals("the store closes");
+    }
+    await this.transport[Symbol.asyncDispose]();
+    while (this.#background.size > 0) await Promise.all(this.#background);
+    while (this.#isWriting || this.#isApplying || this.#isCollecting)
+      await new Promise<void>((done) => this.world.clock.timer(1, done, { keepAlive: true }));
+    this.#forgetReadSnapshot();
+    await this.#log?.[Symbol.asyncDispose]();
+  }
+
+  /** Work with an end of its own; its failure ends the store unless the store is closing. */
+  background(work: Promise<void>): void {
+    const owned = work.catch((error: unknown) => this.fatal(error));
+    this.#background.add(owned);
+    void owned.finally(() => this.#background.delete(owned));
+  }
+
+  fatal(error: unknown): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    this.#abort.abort(error);
+    this.world.log.error("the store cannot go on", { error: error instanceof Error ? error.message : String(error) });
+    for (const peer of this.peers.values()) {
+      const failed = new RegionError({ kind: "serverIsBusy", reason: "the store failed", backoffMs: 0 }, "the store failed");
+      peer.failQueued(failed);
+      peer.failReads(failed);
+      peer.failProposals("the store failed");
+    }
+    this.#config.onFatal?.(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  // ── RegionKv ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onLead(listener: (region: RegionDescription, term: number) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  #find(context: RegionContext): Peer {
+    if (context.storeId !== 0 && context.storeId !== this.storeId)
+      throw new RegionError(
+        { kind: "storeNotMatch", requestStoreId: context.storeId, actualStoreId: this.storeId },
+        `the request is for store ${context.storeId}, this is store ${this.storeId}`,
+      );
+    const peer = this.peers.get(context.regionId);
+    if (peer === undefined || this.#isClosed)
+      throw new RegionError({ kind: "regionNotFound", regionId: context.regionId }, `region ${context.regionId} is not on this store`);
+    if (context.peerId !== 0 && context.peerId !== peer.id)
+      throw new RegionError(
+        { kind: "mismatchPeerId", requestPeerId: context.peerId, storePeerId: peer.id },
+        `the request is for peer ${context.peerId} of region ${context.regionId}, this is peer ${peer.id}`,
+      );
+    if (!peer.isInitialized || peer.kind === "applying")
+      throw new RegionError(
+        { kind: "regionNotInitialized", regionId: context.regionId },
+        `region ${context.regionId} has no data here yet`,
+      );
+    return peer;
+  }
+
+  #checkVersion(peer: Peer, version: number): void {
+    if (version === peer.region.version) return;
+    // With its neighbours: a client that comes from before a split learns of all parts.
+    const current = [peer.region];
+    const end = peer.region.endKey;
+    const [before, after] = [peer.region.startKey, end];
+    for (const other of this.ranges) {
+      if (
+        other !== peer &&
+        (compareKeys(other.region.endKey, before) === 0 || (after.length > 0 && compareKeys(other.region.startKey, after) === 0))
+      )
+        if (other.region.endKey.length > 0 || compareKeys(other.region.startKey, after) === 0) current.push(other.region);
+      if (current.length >= 3) break;
+    }
+    throw new RegionError({ kind: "epochNotMatch", current }, `the epoch of region ${peer.regionId} has moved on`);
+  }
+
+  async snapshot(context: RegionContext): Promise<RegionSnapshot> {
+    const peer = this.#find(context);
+    this.#checkVersion(peer, context.version);
+    if (peer.kind === "merging") throw mergingError(peer.regionId);
+    const { isLeader } = peer;
+    if (!isLeader && !context.replicaRead) throw peer.notLeader();
+    if (isLeader && peer.mayLeaseRead(this.world.clock.monotonicMs(), (this.options.leaseMs * 2) / 3)) this.stats.leaseReads++;
+    else {
+      await this.#awaitReadIndex(peer, context.version);
+      if (peer.region.version !== context.version) this.#checkVersion(peer, context.version);
+      if (isLeader && !peer.isLeader) throw peer.notLeader();
+    }
+    const { region } = peer;
+    const { term } = peer.raft;
+    const shared = this.#takeReadSnapshot();
+    return { region, term, reader: shared.snapshot, [Symbol.dispose]: once(() => shared.release()) };
+  }
+
+  #awaitReadIndex(peer: Peer, version: number): Promise<void> {
+    this.stats.readIndexReads++;
+    return new Promise((resolve, reject) => {
+      peer.readsNew.push({ version, resolve, reject, deadlineTick: this.#tick + this.options.electionTicks });
+      this.wake(peer);
+      this.markDirty(peer);
+    });
+  }
+
+  write(context: RegionContext, term: number, writes: readonly RegionWrite[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const peer = this.#find(context);
+      this.#checkVersion(peer, context.version);
+      if (peer.kind === "merging") throw mergingError(peer.regionId);
+      if (!peer.isLeader) throw peer.notLeader();
+      if (term !== peer.raft.term)
+        throw new RegionError({ kind: "staleCommand" }, `term ${term} of region ${peer.regionId} is over, it is ${peer.raft.term}`);
+      let bytes = 16;
+      for (const write of writes)
+        bytes +=
+          write.kind === "put"
+            ? write.key.length + write.value.length + 12
+            : write.kind === "delete"
+              ? write.key.length + 6
+              : write.start.length + write.end.length + 11;
+      if (bytes > this.options.entryBytesMax)
+        throw new RegionError(
+          { kind: "raftEntryTooLarge", regionId: peer.regionId, sizeBytes: bytes },
+          `a write of ${bytes} bytes is too large`,
+        );
+      if (peer.queuedBytes > 0 && peer.queuedBytes + bytes > this.options.queuedBytesMax) throw busy("too many writes wait");
+      peer.queued.push({ writes, bytes, term, version: context.version, resolve, reject });
+      peer.queuedBytes += bytes;
+      if (peer.isAsleep) this.wake(peer);
+      this.markDirty(peer);
+    });
+  }
+
+  #takeReadSnapshot(): SharedSnapshot {
+    this.#readSnapshot ??= new SharedSnapshot(this.engine.snapshot());
+    return this.#readSnapshot.take();
+  }
+
+  /** What was read up to now stays as it is; the next read sees what was written. */
+  #forgetReadSnapshot(): void {
+    this.#readSnapshot?.release();
+    this.#readSnapshot = null;
+  }
+
+  // ── requests about regions ──────────────────────────────────────────────────────────────────────────────────────────
+
+  regions(): RegionDescription[] {
+    return [...this.ranges].map(({ region }) => region);
+  }
+  regionAt(key: Uint8Array): RegionDescription | null {
+    return this.ranges.at(key)?.region ?? null;
+  }
+
+  /** Proposes and waits until it is applied. Rejects with a `RegionError`. */
+  propose(peer: Peer, command: AdminCommand): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.wake(peer);
+      const data = encodeAdmin(this.#scratch, command);
+      const result = command.kind === "changePeers" ? this.#proposeChange(peer, command, data) : peer.raft.propose(data);
+      if (result === "notLeader") return reject(peer.notLeader());
+      if (typeof result === "string") return reject(busy(`a proposal is ${result}`));
+      if (command.kind === "split" || command.kind === "prepareMerge" || command.kind === "commitMerge") peer.leaseBlockedTo = result.index;
+      peer.addProposal(result.index, {
+        term: result.term,
+        tick: this.#tick,
+        done: (outcome) => (outcome === "applied" ? resolve() : reject(outcome)),
+      });
+      this.stats.proposals++;
+      this.markDirty(peer);
+    });
+  }
+
+  #proposeChange(peer: Peer, command: Extract<AdminCommand, { kind: "changePeers" }>, data: Uint8Array) {
+    const next = changePeers(peer.region, command.changes, peer.id);
+    if ("refused" in next) return "busy" as const;
+    return peer.raft.proposeMembership(membershipOf(next.region), data);
+  }
+
+  /** Splits at `keys` with ids of the placement driver. Gives the regions that came of it, in key order. */
+  async split(regionId: number, keys: readonly Uint8Array[]): Promise<RegionDescription[]> {
+    const peer = this.#leading(regionId);
+    const { region } = peer;
+    const sorted = [...keys].sort(compareKeys).filter((key, i, all) => i === 0 || compareKeys(all[i - 1] as Uint8Array, key) !== 0);
+    for (const key of sorted)
+      if (!containsKey(region, key) || compareKeys(region.startKey, key) === 0)
+        throw new RegionError({ kind: "keyNotInRegion", key, region }, `a split key is not inside of region ${regionId}`);
+    if (sorted.length === 0) return [region];
+    const parts = await this.pd.askBatchSplit(region, sorted.length);
+    const epoch = { confVer: region.confVer, version: region.version };
+    await this.propose(this.#leading(regionId), { kind: "split", epoch, keys: sorted, parts, rightDerive: true });
+    return [...parts.map(({ regionId: id }) => id), regionId].flatMap((id) => this.peers.get(id)?.region ?? []);
+  }
+
+  async changePeers(regionId: number, changes: readonly PeerChange[]): Promise<void> {
+    const peer = this.#leading(regionId);
+    const { region } = peer;
+    const next = changePeers(region, changes, peer.id);
+    if ("refused" in next) throw new RegionError({ kind: "staleCommand" }, next.refused);
+    if (peer.kind === "merging") throw mergingError(regionId);
+    const refusal = this.#wouldStarve(peer, next.region);
+    if (refusal !== null) throw new RegionError({ kind: "staleCommand" }, refusal);
+    const epoch = { confVer: region.confVer, version: region.version };
+    await this.propose(peer, { kind: "changePeers", epoch, changes, leaderId: peer.id });
+  }
+
+  /** A change that leaves a majority of voters that were not heard of lately would stop the region (and take `promoted commit index` back). */
+  #wouldStarve(peer: Peer, next: Region): string | null {
+    const { voters } = membershipOf(next);
+    const before = new Set(membershipOf(peer.region).voters);
+    // New voters that are still far behind count as silent: they cannot help to commit yet.
+    const silent = voters.filter((id) => {
+      if (id === peer.id) return false;
+      const progress = peer.raft.progress.get(id);
+      if (progress === undefined) return true;
+      if (!before.has(id) && progress.match < peer.truncated.index) return true;
+      return this.#tick - (peer.heardAt?.get(id) ?? 0) > this.options.heartbeatTicks * 2 + 1;
+    });
+    if (voters.length > 1 && silent.length * 2 >= voters.length && silent.length > 1)
+      return "too many voters of the new configuration do not answer";
+    return null;
+  }
+
+  transferLeader(regionId: number, peerId: number): boolean {
+    const peer = this.#leading(regionId);
+    const progress = peer.raft.progress.get(peerId);
+    const target = peerById(peer.region, peerId);
+    if (target === undefined || progress === undefined || (target.role !== "voter" && target.role !== "incomingVoter")) return false;
+    if (progress.state.kind === "snapshot" || peer.raft.lastIndex - progress.match > this.options.transferLagMax) return false;
+    this.wake(peer);
+    const began = peer.raft.transferLeader(peerId);
+    this.markDirty(peer);
+    return began;
+  }
+
+  /** Begins to merge `regionId` into its neighbour `targetId`; done when the source is gone (or it was rolled back). */
+  async merge(regionId: number, target: Region): Promise<void> {
+    const peer = this.#leading(regionId);
+    const { region } = peer;
+    const refuse = (text: string) => new RegionError({ kind: "staleCommand" }, text);
+    const isNeighbour =
+      (region.endKey.length > 0 && compareKeys(region.endKey, target.startKey) === 0) ||
+      (target.endKey.length > 0 && compareKeys(target.endKey, region.startKey) === 0);
+    if (!isNeighbour) throw refuse("the regions are no neighbours");
+    const local = this.peers.get(target.id);
+    if (local === undefined || !sameEpoch(local.region, target)) throw refuse("the target has moved on");
+    const places = (of: Region) =>
+      of.peers
+        .map(({ storeId, role }) => `${storeId}:${role}`)
+        .sort()
+        .join();
+    if (places(region) !== places(target) || isJointRegion(region)) throw refuse("the regions are not on the same stores");
+    if (peer.kind !== "normal") throw mergingError(regionId);
+    const last = peer.raft.lastIndex;
+    let minIndex = last;
+    for (const progress of peer.raft.progress.values()) {
+      if (progress.peer === peer.id) continue;
+      if (progress.state.kind !== "replicate") throw refuse("a peer of the source is behind");
+      minIndex = Math.min(minIndex, progress.match);
+    }
+    if (last - minIndex > this.options.mergeLogGapMax || minIndex < peer.log.firstIndex - 1)
+      throw refuse("the gap of the source's logs is too large");
+    for (const entry of peer.log.entries(minIndex + 1, peer.log.lastIndex + 1, Number.POSITIVE_INFINITY))
+      if (entry.data.length > 0 && entry.data[0] !== 1) throw refuse("an administrative entry is on its way");
+    if (peer.log.lastIndex < last) throw refuse("entries are on their way");
+    const epoch = { confVer: region.confVer, version: region.version };
+    await this.propose(peer, { kind: "prepareMerge", epoch, minIndex, target });
+  }
+
+  /** Compares the replicas at a point of the log: one that differs ends its store's process with a coded error. */
+  async checkConsistency(regionId: number): Promise<void> {
+    await this.propose(this.#leading(regionId), { kind: "computeHash" });
+  }
+
+  #leading(regionId: number): Peer {
+    const peer = this.peers.get(regionId);
+    if (peer === undefined) throw new RegionError({ kind: "regionNotFound", regionId }, `region ${regionId} is not on this store`);
+    if (!peer.isLeader) throw peer.notLeader();
+    return peer;
+  }
+
+  onRegionAction(action: RegionAction): void {
+    const peer = this.peers.get(action.regionId);
+    if (peer === undefined || !peer.isLeader) return;
+    if (action.epoch.version !== peer.region.version || action.epoch.confVer !== peer.region.confVer) return; // ordered for a region that was
+    const work = async (): Promise<void> => {
+      switch (action.kind) {
+        case "changePeers":
+          return this.changePeers(action.regionId, action.changes);
+        case "transferLeader":
+          this.transferLeader(action.regionId, action.peerId);
+          return;
+        case "split":
+          if (action.keys.length > 0) await this.split(action.regionId, action.keys);
+          else await this.#splitInMiddle(peer);
+          return;
+        case "merge":
+          return this.merge(action.regionId, action.target);
+      }
+    };
+    this.background(
+      work().catch((error: unknown) => {
+        // The placement driver sees that nothing changed, and decides anew.
+        this.world.log.info("a region action was not carried out", {
+          regionId: action.regionId,
+          action: action.kind,
+          reason: String(error),
+        });
+      }),
+    );
+  }
+
+  // ── messages ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #onEnvelope(envelope: Envelope): void {
+    if (this.#isClosed || envelope.to.storeId !== this.storeId) return;
+    const { content, regionId, from, to } = envelope;
+    let peer = this.peers.get(regionId);
+    if (content.kind === "removed") {
+      const isOlder = peer !== undefined && peer.region.confVer < envelope.epoch.confVer;
+      if (peer !== undefined && peer.id === to.id && isOlder) this.background(this.destroy(peer, null));
+      return;
+    }
+    if (content.kind === "gone") return this.#replaceGone(envelope);
+    if (content.kind === "wake") return void (peer !== undefined && this.wake(peer));
+    if (peer === undefined) {
+      peer = this.#create(envelope) ?? undefined;
+      if (peer === undefined) return;
+    }
+    if (to.id > peer.id) return void (peer.isDestroyed || this.background(this.destroy(peer, null))); // of an earlier incarnation
+    if (to.id < peer.id || peer.isDestroyed) return;
+    if (peer.isInitialized && peerById(peer.region, from.id) === undefined && envelope.epoch.confVer < peer.region.confVer)
+      return this.#tell(peer, from, "removed");
+    peer.storeOf.set(from.id, from.storeId);
+    const { body } = content;
+    if (peer.isAsleep && !(content.sleep || (body.kind === "heartbeatAnswer" && peer.isLeader))) this.wake(peer);
+    if (peer.isLeader) {
+      peer.heardAt ??= new Map();
+      peer.heardAt.set(from.id, this.#tick);
+      if (body.kind === "heartbeatAnswer" && content.sleep) this.#onAsleepAnswer(peer, from.id);
+    }
+    peer.raft.step({ from: from.id, to: to.id, term: content.term, ...body });
+    if (content.sleep && body.kind === "heartbeat") this.#fallAsleep(peer);
+    this.markDirty(peer);
+  }
+
+  /** A peer that a leader counts on: without data, until the leader sends a snapshot. */
+  #create(envelope: Envelope): Peer | null {
+    const { content, regionId, from, to, epoch } = envelope;
+    if (content.kind !== "raft") return null;
+    const { kind } = content.body;
+    if (kind !== "vote" && kind !== "preVote" && kind !== "heartbeat" && kind !== "append") return null;
+    if (!this.mayCreate(regionId, to.id)) {
+      const bytes = this.engine.get("local", regionStateKey(regionId));
+      const tombstone = bytes === null ? null : decodeRegionState(bytes);
+      // A leader whose newest membership still has the peer that was given up here must replace it.
+      const isFromLeader = kind === "heartbeat" || kind === "append";
+      if (
+        tombstone?.peerId === to.id &&
+        isFromLeader &&
+        epoch.confVer >= tombstone.region.confVer &&
+        peerById(tombstone.region, to.id) !== undefined
+      )
+        this.transport.send({ regionId, from: to, to: from, epoch, content: { kind: "gone" } });
+      return null;
+    }
+    return this.createEmpty(regionId, to.id);
+  }
+
+  mayCreate(regionId: number, peerId: number): boolean {
+    const bytes = this.engine.get("local", regionStateKey(regionId));
+    return bytes === null || decodeRegionState(bytes).peerId < peerId;
+  }
+
+  createEmpty(regionId: number, peerId: number): Peer {
+    const none = new Uint8Array(0);
+    const region: Region = { id: regionId, startKey: none, endKey: none, confVer: 0, version: 0, peers: [] };
+    return this.#addPeer(
+      region,
+      peerId,
+      { applied: 0, appliedTerm: 0, truncated: { index: 0, term: 0 } },
+      this.#mayHaveForgotten(regionId),
+    );
+  }
+
+  #tell(peer: Peer, to: { readonly id: number; readonly storeId: number }, kind: "removed" | "wake"): void {
+    const { confVer, version } = peer.region;
+    const from = { id: peer.id, storeId: this.storeId };
+    this.transport.send({ regionId: peer.regionId, from, to, epoch: { confVer, version }, content: { kind } });
+    this.#flushSoon();
+  }
+
+  /** A member's replica was given up by its store: it is taken out, so that a new one can come in its place. */
+  #replaceGone(envelope: Envelope): void {
+    const peer = this.peers.get(envelope.regionId);
+    const member = peer === undefined ? undefined : peerById(peer.region, envelope.from.id);
+    if (peer === undefined || member === undefined || !peer.isLeader || isJointRegion(peer.region)) return;
+    const work = this.changePeers(peer.regionId, [{ kind: "remove", peerId: member.id, storeId: member.storeId }]);
+    this.background(work.catch(() => {})); // its store says so again with the next heartbeat
+  }
+
+  #send(peer: Peer, message: Message): void {
+    if (message.kind === "snapshot") return this.snapshots.send(peer, message.to);
+    const storeId = peer.storeOf.get(message.to);
+    if (storeId === undefined) return;
+    const { from, to, term, ...body } = message as Message & { from: number };
+    const { confVer, version } = peer.region;
+    const sleep =
+      (message.kind === "heartbeat" && peer.isAsleep) || (message.kind === "heartbeatAnswer" && peer.isAsleep && !peer.isLeader);
+    this.transport.send({
+      regionId: peer.regionId,
+      from: { id: from, storeId: this.storeId },
+      to: { id: to, storeId },
+      epoch: { confVer, version },
+      content: { kind: "raft", term, body: body as MessageBody, sleep },
+    });
+  }
+
+  #onUnreachable(storeId: number): void {
+    for (const peer of this.peers.values()) {
+      const there = peerOn(peer.region, storeId);
+      if (there === undefined) continue;
+      if (peer.isLeader) peer.raft.reportUnreachable(there.id);
+      else if (peer.raft.leader === there.id && peer.isAsleep) this.wake(peer); // nobody else would notice that its leader is gone
+    }
+  }
+
+  // ── turns ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  markDirty(peer: Peer): void {
+    if (!peer.isDirty) {
+      peer.isDirty = true;
+      this.#dirty.push(peer);
+    }
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#turnIsDue || this.#isClosed) return;
+    this.#turnIsDue = true;
+    this.world.clock.afterTurn(() => {
+      this.#turnIsDue = false;
+      this.#turn();
+    });
+  }
+
+  #turn(): void {
+    if (this.#isClosed) return;
+    try {
+      this.stats.turns++;
+      const nowMs = this.world.clock.monotonicMs();
+      // Peers with more to do than fits in one Ready are dirty again, and come back in the next turn.
+      const dirty = this.#dirty;
+      this.#dirty = [];
+      for (const peer of dirty) {
+        peer.isDirty = false;
+        if (peer.isDestroyed) continue;
+        if (peer.queued.length > 0) this.#proposeQueued(peer);
+        if (peer.readsNew.length > 0) this.#askReads(peer);
+        this.#takeReady(peer, nowMs);
+      }
+      this.transport.flush();
+      this.#startWrite();
+      this.#startApply();
+    } catch (error) {
+      this.fatal(error);
+    }
+  }
+
+  /** Writes of one turn share entries, as long as they are of one term and epoch. */
+  #proposeQueued(peer: Peer): void {
+    const { queued } = peer;
+    peer.queued = [];
+    peer.queuedBytes = 0;
+    const out = this.#entryScratch;
+    const { term } = peer.raft;
+    let at = 0;
+    while (at < queued.length) {
+      const first = queued[at] as PendingWrite;
+      if (!peer.isLeader || first.term !== term) {
+        first.reject(new RegionError({ kind: "staleCommand" }, `term ${first.term} of region ${peer.regionId} is over`));
+        at++;
+        continue;
+      }
+      if (first.version !== peer.region.version) {
+        first.reject(peer.epochNotMatch());
+        at++;
+        continue;
+      }
+      beginWrites(out, first.version);
+      const shared: PendingWrite[] = [];
+      let bytes = 0;
+      while (at < queued.length) {
+        const next = queued[at] as PendingWrite;
+        if (next.version !== first.version || next.term !== term) break;
+        if (shared.length > 0 && bytes + next.bytes > this.options.entryShareBytes) break;
+        encodeWrites(out, next.writes);
+        bytes += next.bytes;
+        shared.push(next);
+        at++;
+      }
+      const result = peer.raft.propose(out.take());
+      if (typeof result === "string") {
+        const error = result === "notLeader" ? peer.notLeader() : busy(`a proposal is ${result}`);
+        for (const write of shared) write.reject(error);
+        continue;
+      }
+      this.stats.proposals++;
+      peer.addProposal(result.index, {
+        term: result.term,
+        tick: this.#tick,
+        done: (outcome) => {
+          if (outcome === "applied") for (const { resolve } of shared) resolve();
+          else for (const { reject } of shared) reject(outcome);
+        },
+      });
+    }
+  }
+
+  #askReads(peer: Peer): void {
+    const reads = peer.readsNew;
+    peer.readsNew = [];
+    if (peer.raft.leader === 0) {
+      for (const read of reads) read.reject(peer.isLeader ? busy("no leader") : peer.notLeader());
+      return;
+    }
+    const context = `${peer.id}/${++this.#nextRead}`;
+    peer.readsAsked.set(context, reads);
+    peer.raft.readIndex(context);
+  }
+
+  #takeReady(peer: Peer, nowMs: number): void {
+    this.#noteLeadership(peer);
+    if (!peer.raft.hasReady) return;
+    const ready = peer.raft.takeReady();
+    this.#noteLeadership(peer);
+    if (peer.isLeader) peer.noteRound(nowMs);
+    for (const message of ready.messages) this.#send(peer, message);
+    if (peer.isInstalling) peer.deferred.push(ready);
+    else if (ready.snapshot !== undefined) this.#beginInstall(peer, ready);
+    else this.#handle(peer, ready);
+    if (peer.log.missing !== null) this.background(this.#loadEntries(peer));
+    if (peer.raft.hasReady) this.markDirty(peer);
+  }
+
+  /** Brings entries that a follower needs back into memory; its answer to the next heartbeat asks for them again. */
+  async #loadEntries(peer: Peer): Promise<void> {
+    await this.log.load(peer.log);
+    if (peer.isDestroyed) return;
+    peer.raft.ping();
+    this.markDirty(peer);
+  }
+
+  #handle(peer: Peer, ready: Ready): void {
+    const { log } = this;
+    const said = peer.saidHardState;
+    const { hardState } = ready;
+    const isVital = hardState !== undefined && (hardState.term !== said.term || hardState.vote !== said.vote);
+    const writes = ready.entries.length > 0 || isVital;
+    if (writes) {
+      // Where a region that a split or nothing made has no record yet, its begin must be told with the first one.
+      if (peer.log.stateSegment === 0 && peer.writesPending === 0) log.reset(this.#batch, peer.log, peer.log.base);
+      if (hardState !== undefined) peer.saidHardState = hardState;
+      log.hardState(this.#batch, peer.log, peer.saidHardState);
+      log.entries(this.#batch, peer.log, ready.entries);
+    }
+    const messages = ready.messagesAfterPersist;
+    if (writes || peer.writesPending > 0) {
+      if (writes) peer.writesPending++;
+      if (writes || messages.length > 0)
+        this.#after.push({ peer, last: ready.entries.at(-1) ?? null, messages, counts: writes, then: null });
+    } else for (const message of messages) this.#send(peer, message);
+    if (ready.committed.length > 0) {
+      for (const entry of ready.committed) peer.applyQueue.push(entry);
+      this.#toApply.add(peer);
+    }
+    for (const { index, context } of ready.reads) {
+      const reads = peer.readsAsked.get(context);
+      if (reads === undefined) continue;
+      peer.readsAsked.delete(context);
+      peer.readsReady.push({ index, reads });
+    }
+    if (peer.readsReady.length > 0) this.#serveReads(peer);
+  }
+
+  #startWrite(): void {
+    if (this.#isWriting || this.#isCollecting || this.#isClosed) return;
+    if (this.#batch.isEmpty && this.#after.length === 0) return;
+    const batch = this.#batch;
+    const after = this.#after;
+    this.#batch = this.#spareBatch;
+    this.#after = [];
+    this.#isWriting = true;
+    this.log.append(batch).then(
+      () => {
+        this.#isWriting = false;
+        batch.clear();
+        this.#spareBatch = batch;
+        this.#written(after);
+      },
+      (error: unknown) => {
+        this.#isWriting = false;
+        this.fatal(error);
+      },
+    );
+  }
+
+  #written(after: readonly AfterWrite[]): void {
+    if (this.#isClosed) return;
+    try {
+      for (const { peer, last, messages, counts, then } of after) {
+        if (counts) peer.writesPending--;
+        if (peer.isDestroyed && then === null) continue;
+        if (last !== null) peer.raft.persisted(last.index, last.term);
+        for (const message of messages) this.#send(peer, message);
+        then?.();
+        if (peer.applyQueue.length > 0) this.#toApply.add(peer);
+        if (!peer.isDirty && !peer.isDestroyed) {
+          peer.isDirty = true;
+          this.#dirty.push(peer);
+        }
+      }
+    } catch (error) {
+      return this.fatal(error);
+    }
+    this.#turn();
+  }
+
+  // ── applying ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #applyContext(): ApplyContext {
+    return {
+      storeId: this.storeId,
+      peer: (regionId) => this.peers.get(regionId),
+      mayCreate: (region, peerId) => {
+        const there = this.peers.get(region.id);
+        if (there !== undefined) return !there.isInitialized && there.id <= peerId && !there.isInstalling;
+        return this.mayCreate(region.id, peerId);
+      },
+    };
+  }
+
+  #startApply(): void {
+    if (this.#isApplying || this.#isClosed || this.#toApply.size === 0) return;
+    const writes: EngineWrite[] = [];
+    const done: { readonly peer: Peer; readonly results: readonly ApplyResult[] }[] = [];
+    const context = this.#applyContext();
+    let bytes = 0;
+    // Two regions that change each other's ranges (a merge, a split) are never in one batch: the second waits for the first.
+    let hasStructure = false;
+    for (const peer of this.#toApply) {
+      if (bytes > 4 * 1024 * 1024) break;
+      if (peer.isDestroyed || peer.isInstalling) {
+        this.#toApply.delete(peer);
+        continue;
+      }
+      const results: ApplyResult[] = [];
+      let taken = 0;
+      let isHeld = false;
+      for (const entry of peer.applyQueue) {
+        // Only what is in the own log durably: what is applied must not be lost by a crash that the log did not survive (P3).
+        if (peer.log.term(entry.index) !== entry.term) break;
+        const isAdmin = entry.data.length > 0 && entry.data[0] !== 1;
+        if (isAdmin && hasStructure) {
+          isHeld = true;
+          break;
+        }
+        if (isAdmin && !this.#mayApplyNow(peer, entry)) {
+          isHeld = true;
+          break;
+        }
+        const result = applyEntry(peer, entry, writes, context);
+        results.push(result);
+        taken++;
+        bytes += entry.data.length;
+        if (result.effect !== null && result.effect.kind !== "compacted") {
+          hasStructure = true;
+          isHeld = taken < peer.applyQueue.length;
+          break;
+        }
+        if (bytes > 4 * 1024 * 1024) break;
+      }
+      if (taken < peer.applyQueue.length) peer.applyQueue = peer.applyQueue.slice(taken);
+      else peer.applyQueue = [];
+      if (!isHeld && (peer.applyQueue.length === 0 || taken === 0)) this.#toApply.delete(peer);
+      const last = results.at(-1)?.entry;
+      if (last === undefined) continue;
+      peer.isApplying = true;
+      writes.push(applyStateWrite(peer.regionId, { applied: last.index, appliedTerm: last.term, truncated: peer.truncated }));
+      done.push({ peer, results });
+    }
+    if (done.length === 0) return;
+    this.#isApplying = true;
+    this.engine.write(writes).then(
+      () => {
+        this.#isApplying = false;
+        this.#applied(done);
+      },
+      (error: unknown) => {
+        this.#isApplying = false;
+        this.fatal(error);
+      },
+    );
+  }
+
+  #applied(done: readonly { readonly peer: Peer; readonly results: readonly ApplyResult[] }[]): void {
+    if (this.#isClosed) return;
+    try {
+      this.#forgetReadSnapshot();
+      for (const { peer, results } of done) {
+        peer.isApplying = false;
+        if (peer.isDestroyed) continue;
+        const last = (results.at(-1) as ApplyResult).entry;
+        peer.applied = last.index;
+        peer.appliedTerm = last.term;
+        peer.log.appliedIndex = last.index;
+        for (const { entry, effect } of results) {
+          this.stats.applied++;
+          if (effect !== null) this.#carryOut(peer, entry, effect);
+        }
+        peer.raft.reportApplied(last.index);
+        if (peer.proposals.size > 0) for (const { entry, refusal } of results) peer.settle(entry, refusal);
+        if (peer.readsReady.length > 0) this.#serveReads(peer);
+        if (peer.kind === "merging" && peer.merge !== null) this.#retryHeld(peer.merge.target.id);
+        this.#noteLeadership(peer);
+        if (peer.raft.hasReady) this.markDirty(peer);
+      }
+    } catch (error) {
+      return this.fatal(error);
+    }
+    this.#startApply();
+    if (this.#dirty.length > 0) this.#flushSoon();
+  }
+
+  #serveReads(peer: Peer): void {
+    let done = 0;
+    for (const { index, reads } of peer.readsReady) {
+      if (index > peer.applied) break;
+      for (const { resolve } of reads) resolve();
+      done++;
+    }
+    if (done > 0) peer.readsReady.splice(0, done);
+  }
+
+  #noteLeadership(peer: Peer): void {
+    const { raft } = peer;
+    if (peer.isLeader) {
+      if (peer.leadTerm === raft.term) return;
+      peer.leadTerm = raft.term;
+      peer.rounds = [];
+      peer.leaseFromMs = Number.NEGATIVE_INFINITY;
+      peer.leaseBlockedTo = 0;
+      peer.heardAt = new Map(peer.region.peers.map(({ id }) => [id, this.#tick]));
+      peer.hash = null;
+      peer.leaderlessTicks = 0;
+      for (const listener of this.#listeners) listener(peer.region, raft.term);
+      this.reportRegion(peer);
+      return;
+    }
+    if (peer.leadTerm !== 0 && peer.leadTerm <= raft.term) {
+      // Those on their way are decided by whoever leads now; those that wait were never proposed.
+      peer.leadTerm = 0;
+      peer.failQueued(peer.notLeader());
+      peer.failReads(peer.notLeader());
+    }
+  }
+
+  // ── what administrative entries change ──────────────────────────────────────────────────────────────────────────────
+
+  /** An entry that takes in another region waits until that region has applied everything before it here. */
+  #mayApplyNow(peer: Peer, entry: Entry): boolean {
+    const command = decodeCommand(entry.data);
+    if (command === null || command.kind === "writes") return true;
+    if (command.kind === "split") return command.parts.every(({ regionId }) => this.peers.get(regionId)?.isInstalling !== true);
+    if (command.kind !== "commitMerge" || !sameEpoch(command.epoch, peer.region)) return true;
+    const source = this.peers.get(command.source.id);
+    if (source === undefined || !source.isInitialized) {
+      this.fatal(raftstoreErrors.regionMissing([command.source.id, peer.regionId]));
+      return false;
+    }
+    if (source.isApplying || source.isInstalling || source.isDestroyed) return false;
+    if (source.kind === "merging" && source.applied >= command.commit) return true;
+    this.wake(source);
+    if (source.raft.learnCommitted(command.entries)) this.markDirty(source);
+    return false;
+  }
+
+  #retryHeld(regionId: number): void {
+    const target = this.peers.get(regionId);
+    if (target !== undefined && target.applyQueue.length > 0) this.#toApply.add(target);
+  }
+
+  #carryOut(peer: Peer, entry: Entry, effect: ApplyEffect): void {
+    switch (effect.kind) {
+      case "compacted":
+        this.#compactions.set(peer, effect.index);
+        return;
+      case "split":
+        return this.#afterSplit(peer, effect);
+      case "peersChanged":
+        return this.#afterChange(peer, effect.region, effect.before);
+      case "computeHash":
+        return this.#computeHash(peer, entry.index);
+      case "verifyHash":
+        return this.#verifyHash(peer, effect.index, effect.hash);
+      case "mergePrepared":
+        peer.setRegion(effect.region);
+        peer.kind = "merging";
+        peer.merge = effect.merge;
+        peer.mergeTicks = 0;
+        peer.failQueued(mergingError(peer.regionId));
+        peer.failReads(mergingError(peer.regionId));
+        this.wake(peer);
+        this.#checkMerge(peer);
+        return;
+      case "merged":
+        return this.#afterMerge(peer, effect.region, effect.source);
+      case "mergeRolledBack":
+        peer.setRegion(effect.region);
+        peer.kind = "normal";
+        peer.merge = null;
+        this.reportRegion(peer);
+        return;
+    }
+  }
+
+  #afterSplit(peer: Peer, { kept, made }: Extract<ApplyEffect, { kind: "split" }>): void {
+    this.stats.splits++;
+    this.ranges.remove(peer);
+    peer.setRegion(kept);
+    this.ranges.add(peer);
+    peer.isMeasured = false;
+    peer.approximateBytes = Math.floor(peer.approximateBytes / (made.length + 1));
+    peer.approximateKeys = Math.floor(peer.approximateKeys / (made.length + 1));
+    const { isLeader } = peer;
+    for (const region of made) {
+      const own = peerOn(region, this.storeId);
+      if (own === undefined) continue;
+      const there = this.peers.get(region.id);
+      if (there !== undefined && (there.isInitialized || there.id > own.id || there.isInstalling)) continue;
+      const bytes = this.engine.get("local", regionStateKey(region.id));
+      if (bytes === null || decodeRegionState(bytes).kind !== "normal" || decodeRegionState(bytes).peerId !== own.id) continue;
+      // A peer without data may have voted already: its term and vote are in the log, and stay.
+      if (there !== undefined) this.#forget(there);
+      const known = this.log.log(region.id);
+      // What it said last may be on its way to the disk; what the child says comes after it.
+      if (there !== undefined && known !== undefined) known.hardState = there.saidHardState;
+      const child = this.#addPeer(region, own.id, initialApplyState, this.#mayHaveForgotten(region.id));
+      child.approximateBytes = peer.approximateBytes;
+      child.approximateKeys = peer.approximateKeys;
+      if (isLeader && own.role !== "learner") child.raft.campaign();
+      this.markDirty(child);
+    }
+    if (isLeader) {
+      this.reportRegion(peer);
+      this.pd.reportBatchSplit([...made, kept]);
+    }
+  }
+
+  /** A peer that had a log before this process began, and may have promised a leader something that no log tells. */
+  #mayHaveForgotten(regionId: number): boolean {
+    return this.#tick < this.options.electionTicks && this.log.log(regionId) !== undefined;
+  }
+
+  #afterChange(peer: Peer, region: Region, before: Region): void {
+    peer.setRegion(region);
+    if (peerById(region, peer.id) === undefined) {
+      this.background(this.destroy(peer, null));
+      return;
+    }
+    peer.raft.setMembership(membershipOf(region));
+    this.wake(peer);
+    if (!peer.isLeader) return;
+    for (const old of before.peers)
+      if (peerById(region, old.id) === undefined) this.#tell(peer, { id: old.id, storeId: old.storeId }, "removed");
+    this.reportRegion(peer);
+    this.markDirty(peer);
+  }
+
+  #afterMerge(peer: Peer, region: Region, source: Region): void {
+    this.stats.merges++;
+    const gone = this.peers.get(source.id);
+    if (gone !== undefined) {
+      this.#forget(gone);
+      this.#dropLog(gone);
+    }
+    this.ranges.remove(peer);
+    peer.setRegion(region);
+    this.ranges.add(peer);
+    peer.approximateBytes += gone?.approximateBytes ?? 0;
+    peer.approximateKeys += gone?.approximateKeys ?? 0;
+    this.wake(peer);
+    if (!peer.isLeader) return;
+    for (const listener of this.#listeners) listener(peer.region, peer.raft.term);
+    this.reportRegion(peer);
+  }
+
+  /** Its log goes once the engine is durable with what took the region's place (SPEC S2). */
+  #dropLog(peer: Peer): void {
+    const work = async (): Promise<void> => {
+      await this.engine.sync();
+      if (this.#isClosed) return;
+      this.log.destroy(this.#batch, peer.log);
+      this.#flushSoon();
+    };
+    this.background(work());
+  }
+
+  /** Takes a peer out of memory: nothing reaches it any more. */
+  #forget(peer: Peer): void {
+    peer.isDestroyed = true;
+    this.peers.delete(peer.regionId);
+    this.ranges.remove(peer);
+    this.#awake.delete(peer);
+    this.#toApply.delete(peer);
+    this.#compactions.delete(peer);
+    const gone = new RegionError({ kind: "regionNotFound", regionId: peer.regionId }, `region ${peer.regionId} is no longer on this store`);
+    peer.failQueued(gone);
+    peer.failReads(gone);
+    peer.failProposals(`region ${peer.regionId} is no longer on this store`);
+  }
+
+  /**
+   * Removes a peer and its data. `region`: as it was when the peer was removed. The range stays taken until it is empty, so that
+   * no other region comes to it meanwhile.
+   */
+  async destroy(peer: Peer, region: Region | null): Promise<void> {
+    if (peer.isDestroyed) return;
+    const hadData = peer.isInitialized;
+    const range = { start: peer.region.startKey, end: peer.region.endKey };
+    const last = region ?? peer.region;
+    this.#forget(peer);
+    const placeholder = { region: peer.region } as Peer;
+    if (hadData) this.ranges.add(placeholder);
+    try {
+      while (this.#isApplying && peer.isApplying) await this.turnEnd();
+      const state: RegionState = { kind: "tombstone", region: last, peerId: peer.id, merge: null, snapshot: null };
+      await this.engine.write([regionStateWrite(state), { kind: "delete", family: "local", key: applyStateKey(peer.regionId) }], {
+        sync: true,
+      });
+      await new Promise<void>((done) => {
+        this.log.destroy(this.#batch, peer.log);
+        this.#after.push({ peer, last: null, messages: [], counts: false, then: done });
+        this.#flushSoon();
+      });
+      if (hadData) await this.#clearRange(range);
+      await this.snapshots.forget(peer.regionId);
+    } finally {
+      if (hadData) this.ranges.remove(placeholder);
+    }
+  }
+
+  turnEnd(): Promise<void> {
+    return new Promise((done) => this.world.clock.afterTurn(done));
+  }
+
+  // ── merges ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A source that waits: whoever leads the target on this store takes it in; if the target has moved on, the source goes on. */
+  #checkMerge(peer: Peer): void {
+    const { merge } = peer;
+    if (merge === null || peer.kind !== "merging" || peer.applied < merge.commit) return;
+    const target = this.peers.get(merge.target.id);
+    if (target === undefined || !target.isInitialized) return;
+    if (sameEpoch(target.region, merge.target)) {
+      if (!target.isLeader || !target.hasAppliedOwnTerm) return;
+      const from = Math.max(merge.minIndex, peer.log.firstIndex);
+      const entries = peer.log.entries(from, merge.commit + 1, Number.POSITIVE_INFINITY);
+      if (entries.at(-1)?.index !== merge.commit) return;
+      const { confVer, version } = target.region;
+      const command: AdminCommand = {
+        kind: "commitMerge",
+        epoch: { confVer, version },
+        source: peer.region,
+        commit: merge.commit,
+        entries,
+      };
+      this.background(this.propose(target, command).catch(() => {})); // tried again with the next check
+      return;
+    }
+    const hasMovedOn = target.region.version > merge.target.version || target.region.confVer > merge.target.confVer;
+    if (!hasMovedOn || !peer.isLeader) return;
+    const { confVer, version } = peer.region;
+    this.background(this.propose(peer, { kind: "rollbackMerge", epoch: { confVer, version }, commit: merge.commit }).catch(() => {}));
+  }
+
+  // ── snapshots ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A snapshot that covers a region which was merged into it while this store was behind: that one goes when it is put in place. */
+  isSwallowed(other: Peer, region: Region): boolean {
+    const { merge } = other;
+    return (
+      other.kind === "merging" &&
+      merge !== null &&
+      merge.target.id === region.id &&
+      region.version > merge.target.version &&
+      !other.isApplying
+    );
+  }
+
+  /** False when Raft has no use for it. */
+  stepSnapshot(peer: Peer, message: Extract<Message, { kind: "snapshot" }>, file: SnapshotFile): boolean {
+    peer.snapshot = file;
+    this.wake(peer);
+    peer.raft.step(message);
+    this.#takeReady(peer, this.world.clock.monotonicMs());
+    this.markDirty(peer);
+    if (peer.snapshot !== file) return true;
+    peer.snapshot = null;
+    return false;
+  }
+
+  /** The raft core took a snapshot in place of its log: data and log follow. */
+  #beginInstall(peer: Peer, ready: Ready): void {
+    const file = peer.snapshot;
+    assert(file !== null && file.index === ready.snapshot?.index, "a snapshot is on disk before the peer hears of it");
+    peer.snapshot = null;
+    this.background(this.#install(peer, file, ready));
+  }
+
+  /**
+   * In steps that a crash may part: "applying" with the file's name is durable, then the log begins anew, then the data is
+   * replaced, and at last "normal" with the position. Whoever finds "applying" does all of it again.
+   */
+  async #install(peer: Peer, file: SnapshotFile, ready: Ready | null): Promise<void> {
+    peer.isInstalling = true;
+    const { region } = file;
+    const old = peer.isInitialized ? peer.region : null;
+    const base = { index: file.index, term: file.term };
+    this.ranges.remove(peer);
+    const swallowed = this.ranges.overlapping(region);
+    for (const other of swallowed) this.#forget(other);
+    peer.setRegion(region);
+    peer.kind = "applying";
+    peer.merge = null;
+    this.ranges.add(peer);
+    peer.applyQueue = [];
+    peer.failProposals("a snapshot took the place of the log", ({ tick: _tick }, index) => index <= file.index);
+    const state: RegionState = { kind: "applying", region, peerId: peer.id, merge: null, snapshot: base };
+    const applyState = { applied: base.index, appliedTerm: base.term, truncated: base };
+    const tombstones = swallowed.flatMap((other): EngineWrite[] => [
+      regionStateWrite({ kind: "tombstone", region: other.region, peerId: other.id, merge: null, snapshot: null }),
+      { kind: "delete", family: "local", key: applyStateKey(other.regionId) },
+    ]);
+    await this.engine.write([...tombstones, regionStateWrite(state), applyStateWrite(region.id, applyState)], { sync: true });
+    for (const other of swallowed) this.#dropLog(other);
+    await new Promise<void>((done) => {
+      this.log.reset(this.#batch, peer.log, base);
+      const { hardState } = peer.log;
+      const term = Math.max(peer.raft.term, base.term);
+      const next =
+        ready?.hardState ?? (term > hardState.term ? { term, vote: 0, commit: base.index } : { ...hardState, commit: base.index });
+      peer.saidHardState = next;
+      this.log.hardState(this.#batch, peer.log, next);
+      peer.writesPending++;
+      this.#after.push({ peer, last: null, messages: [], counts: true, then: done });
+      this.#flushSoon();
+    });
+    if (old !== null) await this.#clearRange({ start: old.startKey, end: old.endKey });
+    await this.#clearRange({ start: region.startKey, end: region.endKey });
+    await this.snapshots.ingest(file, region);
+    await this.engine.write([regionStateWrite({ ...state, kind: "normal", snapshot: null })], { sync: true });
+    this.#forgetReadSnapshot();
+    await this.snapshots.remove(file);
+    this.stats.snapshotsInstalled++;
+    if (peer.isDestroyed) return;
+    peer.kind = "normal";
+    peer.applied = base.index;
+    peer.appliedTerm = base.term;
+    peer.truncated = base;
+    peer.log.appliedIndex = base.index;
+    peer.isMeasured = false;
+    peer.isInstalling = false;
+    if (ready === null) peer.raft.setMembership(membershipOf(region));
+    else peer.raft.snapshotPersisted(base.index);
+    for (const message of ready?.messagesAfterPersist ?? []) this.#send(peer, message);
+    const { entries, committed, reads } = ready ?? { entries: [], committed: [], reads: [] };
+    this.#handle(peer, { messages: [], hardState: undefined, snapshot: undefined, messagesAfterPersist: [], entries, committed, reads });
+    const deferred = peer.deferred;
+    peer.deferred = [];
+    for (const later of deferred) {
+      if (later.snapshot !== undefined) {
+        // A second one came while the first was put in place.
+        const rest = deferred.slice(deferred.indexOf(later) + 1);
+        this.#beginInstall(peer, later);
+        peer.deferred.push(...rest);
+        break;
+      }
+      this.#handle(peer, later);
+    }
+    this.markDirty(peer);
+  }
+
+  // ── sizes, splits, consistency ──────────────────────────────────────────────────────────────────────────────────────
+
+  async #checkSplit(peer: Peer): Promise<void> {
+    if (peer.isChecking) return;
+    peer.isChecking = true;
+    try {
+      peer.bytesSinceCheck = 0;
+      const { region } = peer;
+      using snapshot = this.engine.snapshot();
+      const measured = await measureRegion(snapshot, region, this.options.splitBytes);
+      if (peer.isDestroyed || !sameEpoch(region, peer.region)) return;
+      peer.approximateBytes = measured.bytes;
+      peer.approximateKeys = measured.keys;
+      peer.isMeasured = true;
+      if (measured.bytes < this.options.maxBytes || !peer.isLeader || peer.kind !== "normal" || this.#isClosed) return;
+      const keys = measured.boundaries.slice(0, this.options.batchSplitMax);
+      // The rest of less than half a region stays with the part before it.
+      if (
+        keys.length > 1 &&
+        measured.bytes % this.options.splitBytes < this.options.splitBytes / 2 &&
+        keys.length === measured.boundaries.length
+      )
+        keys.pop();
+      if (keys.length > 0) await this.split(peer.regionId, keys).catch(() => {}); // the next check finds it again
+    } finally {
+      peer.isChecking = false;
+    }
+  }
+
+  async #splitInMiddle(peer: Peer): Promise<void> {
+    using snapshot = this.engine.snapshot();
+    const { bytes } = await measureRegion(snapshot, peer.region, Number.POSITIVE_INFINITY);
+    const { boundaries } = await measureRegion(snapshot, peer.region, Math.max(1, Math.floor(bytes / 2)));
+    const middle = boundaries[0];
+    if (middle !== undefined) await this.split(peer.regionId, [middle]);
+  }
+
+  #computeHash(peer: Peer, index: number): void {
+    const snapshot = this.engine.snapshot();
+    const { region } = peer;
+    const work = async (): Promise<void> => {
+      using held = snapshot;
+      const hash = await replicaHash(held, region);
+      if (peer.isDestroyed || this.#isClosed) return;
+      peer.hash = { index, hash };
+      if (peer.isLeader) await this.propose(peer, { kind: "verifyHash", index, hash }).catch(() => {}); // asked for again by whoever leads
+    };
+    this.background(work());
+  }
+
+  #verifyHash(peer: Peer, index: number, hash: number): void {
+    if (peer.hash === null || peer.hash.index !== index || peer.hash.hash === hash) return;
+    this.fatal(raftstoreErrors.replicasDiffer([peer.regionId, index]));
+  }
+
+  // ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #arm(): void {
+    this.#timer = this.world.clock.timer(this.options.tickMs, () => {
+      if (this.#isClosed) return;
+      this.#arm();
+      try {
+        this.#onTick();
+      } catch (error) {
+        this.fatal(error);
+      }
+    });
+  }
+
+  #onTick(): void {
+    const tick = ++this.#tick;
+    const { options } = this;
+    for (const peer of this.#awake) {
+      peer.raft.tick();
+      if (peer.raft.leader === 0 && peer.isInitialized) this.#onLeaderless(peer);
+      else peer.leaderlessTicks = 0;
+      if (peer.readsAsked.size > 0) this.#retryReads(peer);
+      if (!peer.isLeader && peer.proposals.size > 0)
+        peer.failProposals(
+          "the leader stepped down, and it is not known what became of the write",
+          ({ tick: at }) => tick - at > options.electionTicks * 2,
+        );
+      if (peer.kind === "merging" && ++peer.mergeTicks % options.mergeCheckTicks === 0) this.#checkMerge(peer);
+      if (peer.isLeader && tick % options.logGcTicks === 0) this.#proposeCompaction(peer);
+      if (
+        peer.isLeader &&
+        peer.kind === "normal" &&
+        tick % options.splitCheckTicks === 0 &&
+        (!peer.isMeasured || peer.bytesSinceCheck >= options.splitCheckDiffBytes)
+      )
+        this.background(this.#checkSplit(peer));
+      if (
+        options.consistencyCheckTicks > 0 &&
+        peer.isLeader &&
+        tick % options.consistencyCheckTicks === peer.regionId % options.consistencyCheckTicks
+      )
+        this.background(this.checkConsistency(peer.regionId).catch(() => {}));
+      if (options.hibernate && peer.isLeader) this.#maySleep(peer);
+      this.markDirty(peer);
+    }
+    for (const peer of this.#toApply) if (peer.applyQueue.length > 0) this.#flushSoon();
+    if (tick % options.logGcTicks === 0) this.#collectLog();
+    this.#reportRegions();
+    if (tick % options.storeHeartbeatTicks === 0 || tick === 1) this.background(this.#reportStore());
+  }
+
+  #retryReads(peer: Peer): void {
+    for (const [context, reads] of peer.readsAsked) {
+      const isLate = reads.some(({ deadlineTick }) => deadlineTick <= this.#tick);
+      if (isLate) {
+        peer.readsAsked.delete(context);
+        const error = new RegionError(
+          { kind: "readIndexNotReady", regionId: peer.regionId, reason: "no answer of the leader" },
+          "no answer of the leader",
+        );
+        for (const { reject } of reads) reject(error);
+      } else if ((reads[0]?.deadlineTick ?? 0) - this.#tick === this.options.electionTicks - 4) peer.raft.readIndex(context); // it may have been lost
+    }
+  }
+
+  /** Nobody leads: the others are asked by elections; after long the placement driver is, whether this peer is a member at all. */
+  #onLeaderless(peer: Peer): void {
+    if (++peer.leaderlessTicks % this.options.staleCheckTicks !== 0) return;
+    this.background(
+      (async () => {
+        const known = await this.pd.regionById(peer.regionId).catch(() => null);
+        if (known === null || peer.isDestroyed || known.confVer <= peer.region.confVer) return;
+        if (peerById(known, peer.id) === undefined) await this.destroy(peer, null);
+      })(),
+    );
+  }
+
+  /** The position before the entries that are given up: what everyone has, or, when the log is long, what is applied here. */
+  #proposeCompaction(peer: Peer): void {
+    const { options, log } = { options: this.options, log: peer.log };
+    const first = peer.truncated.index + 1;
+    if (peer.kind !== "normal" || peer.applied - first < 3) return;
+    let everywhere = peer.applied;
+    for (const { peer: id, match } of peer.raft.progress.values()) if (id !== peer.id) everywhere = Math.min(everywhere, match);
+    const index = (peer.applied - first >= options.logGcCountMax ? peer.applied : everywhere) - 1;
+    if (index < first) return;
+    if (index - first < options.logGcThreshold && ++peer.compactHeldTicks < options.logReserveRounds) return;
+    peer.compactHeldTicks = 0;
+    const compactIndex = Math.min(index, peer.applied - 3);
+    const term = log.term(compactIndex);
+    if (compactIndex < first || term === undefined) return;
+    this.background(this.propose(peer, { kind: "compactLog", index: compactIndex, term }).catch(() => {}));
+  }
+
+  /** What was compacted leaves the log once the engine is durable up to there (SPEC S2). */
+  #collectLog(): void {
+    if (this.#isCollecting || this.#isWriting || this.#isClosed) return;
+    const compactions = [...this.#compactions];
+    if (compactions.length === 0 && this.log.segmentCount <= (this.#config.segmentsMax ?? 8)) return;
+    this.#compactions.clear();
+    const work = async (): Promise<void> => {
+      await this.engine.sync();
+      while (this.#isWriting) await this.turnEnd();
+      this.#isCollecting = true; // no frame is written meanwhile
+      try {
+        for (const [peer, index] of compactions) if (!peer.isDestroyed && !peer.isInstalling) this.log.compact(peer.regionId, index);
+        await this.log.collect();
+      } finally {
+        this.#isCollecting = false;
+      }
+      this.#flushSoon();
+    };
+    this.background(work());
+  }
+
+  // ── sleep ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  wake(peer: Peer): void {
+    peer.quietTicks = 0;
+    peer.sleepers = null;
+    if (!peer.isAsleep) return;
+    peer.isAsleep = false;
+    this.#awake.add(peer);
+    if (peer.isLeader) {
+      peer.heardAt = new Map(peer.region.peers.map(({ id }) => [id, this.#tick]));
+      peer.raft.ping();
+      this.markDirty(peer);
+    } else {
+      const leader = peer.raft.leader;
+      const storeId = peer.storeOf.get(leader);
+      if (leader !== 0 && storeId !== undefined) this.#tell(peer, { id: leader, storeId }, "wake");
+    }
+  }
+
+  /** A leader whose peers have everything asks them to sleep; when all do, it sleeps, too. */
+  #maySleep(peer: Peer): void {
+    if (peer.kind !== "normal" || !peer.raft.isQuiet || peer.proposals.size > 0 || peer.queued.length > 0) {
+      peer.quietTicks = 0;
+      return;
+    }
+    if (++peer.quietTicks < this.options.hibernateTicks) return;
+    const others = peer.region.peers.filter(({ id }) => id !== peer.id).length;
+    if (others === 0) {
+      peer.isAsleep = true;
+      this.#awake.delete(peer);
+      return;
+    }
+    peer.sleepers ??= new Set();
+    // The heartbeats of this turn carry the wish.
+    peer.isAsleep = true;
+    peer.raft.ping();
+    this.#takeReady(peer, this.world.clock.monotonicMs());
+    peer.isAsleep = false;
+    this.transport.flush();
+  }
+
+  #onAsleepAnswer(peer: Peer, from: number): void {
+    if (peer.sleepers === null || peer.isAsleep) return;
+    peer.sleepers.add(from);
+    if (peer.sleepers.size < peer.region.peers.length - 1 || !peer.raft.isQuiet) return;
+    peer.isAsleep = true;
+    peer.sleepers = null;
+    this.#awake.delete(peer);
+  }
+
+  /** A follower that has everything, asked to sleep by its leader. */
+  #fallAsleep(peer: Peer): void {
+    const { raft } = peer;
+    if (
+      peer.isLeader ||
+      raft.leader === 0 ||
+      raft.committed !== raft.lastIndex ||
+      peer.applied !== raft.committed ||
+      peer.kind !== "normal"
+    )
+      return;
+    peer.isAsleep = true;
+    this.#awake.delete(peer);
+  }
+
+  // ── reports ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #reportRegions(): void {
+    // A part of the leaders with each tick, so that all are told of within an interval, asleep or not.
+    const leaders = this.peers.size;
+    if (leaders === 0) return;
+    this.#nextReport += leaders / this.options.regionHeartbeatTicks;
+    const count = Math.floor(this.#nextReport);
+    this.#nextReport -= count;
+    for (let i = 0; i < count; i++) {
+      let next = this.#reportQueue.next();
+      if (next.done === true) {
+        this.#reportQueue = [...this.peers.values()].values();
+        next = this.#reportQueue.next();
+      }
+      if (next.done === true) return;
+      if (!next.value.isDestroyed && next.value.isLeader) this.reportRegion(next.value);
+    }
+  }
+  #reportQueue: Iterator<Peer, undefined> = ([] as Peer[]).values();
+
+  reportRegion(peer: Peer): void {
+    const nowS = Math.floor(this.world.clock.nowMs() / 1000);
+    const { options } = this;
+    const downPeers: { peerId: number; downSeconds: number }[] = [];
+    const pendingPeers: number[] = [];
+    for (const { id } of peer.region.peers) {
+      if (id === peer.id) continue;
+      const silent = peer.isAsleep ? 0 : this.#tick - (peer.heardAt?.get(id) ?? this.#tick);
+      if (silent >= options.peerDownTicks) downPeers.push({ peerId: id, downSeconds: Math.floor((silent * options.tickMs) / 1000) });
+      const progress = peer.raft.progress.get(id);
+      if (progress !== undefined && (progress.match < peer.truncated.index || progress.state.kind === "snapshot")) pendingPeers.push(id);
+    }
+    this.pd.regionHeartbeat({
+      region: peer.region,
+      leaderPeerId: peer.id,
+      term: peer.raft.term,
+      downPeers,
+      pendingPeers,
+      approximateBytes: peer.approximateBytes,
+      approximateKeys: peer.approximateKeys,
+      bytesWritten: peer.bytesWritten,
+      keysWritten: peer.keysWritten,
+      bytesRead: peer.bytesRead,
+      keysRead: peer.keysRead,
+      intervalStartS: peer.reportedAtS === 0 ? nowS : peer.reportedAtS,
+      intervalEndS: nowS,
+    });
+    peer.reportedAtS = nowS;
+    this.#traffic.bytesWritten += peer.bytesWritten;
+    this.#traffic.keysWritten += peer.keysWritten;
+    peer.bytesWritten = 0;
+    peer.keysWritten = 0;
+    peer.bytesRead = 0;
+    peer.keysRead = 0;
+  }
+  readonly #traffic = { bytesWritten: 0, keysWritten: 0 };
+
+  async #reportStore(): Promise<void> {
+    const nowS = Math.floor(this.world.clock.nowMs() / 1000);
+    const { sending, receiving, installing } = this.snapshots;
+    const report = {
+      storeId: this.storeId,
+      regionCount: this.peers.size,
+      sendingSnapCount: sending,
+      receivingSnapCount: receiving,
+      applyingSnapCount: installing,
+      isBusy: false,
+      startTimeS: this.#startS,
+      bytesWritten: this.#traffic.bytesWritten,
+      keysWritten: this.#traffic.keysWritten,
+      bytesRead: 0,
+      keysRead: 0,
+      intervalStartS: this.#reportedAtS,
+      intervalEndS: nowS,
+      damagedRegionIds: [...this.#damaged],
+    };
+    this.#traffic.bytesWritten = 0;
+    this.#traffic.keysWritten = 0;
+    this.#reportedAtS = nowS;
+    if (this.#startS === 0) this.#startS = nowS;
+    // A placement driver that cannot be reached hears of it with the next one.
+    await this.pd.storeHeartbeat({ ...report, startTimeS: this.#startS }).catch(() => {});
+  }
+  #startS = 0;
+}
+
+/** One engine snapshot for all reads between two batches. */
+class SharedSnapshot {
+  readonly snapshot: EngineSnapshot;
+  #holders = 1;
+  constructor(snapshot: EngineSnapshot) {
+    this.snapshot = snapshot;
+  }
+  take(): this {
+    this.#holders++;
+    return this;
+  }
+  release(): void {
+    if (--this.#holders === 0) this.snapshot[Symbol.dispose]();
+  }
+}
+
+function once(run: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (isDone) return;
+    isDone = true;
+    run();
+  };
+}
+
+function busy(reason: string): RegionError {
+  return new RegionError({ kind: "serverIsBusy", reason, backoffMs: 100 }, reason);
+}

@@ -1,0 +1,52 @@
+/** The regions of a store in key order. They never overlap. */
+import { assert } from "@skein/base";
+import { compareKeys, containsKey, overlaps, type Region } from "./core/region.ts";
+
+export class RegionIndex<T extends { readonly region: Region }> {
+  /** By start key. */
+  readonly #items: T[] = [];
+
+  get size(): number {
+    return this.#items.length;
+  }
+  [Symbol.iterator](): IterableIterator<T> {
+    return this.#items.values();
+  }
+
+  /** The first one that begins after `key`. */
+  #after(key: Uint8Array): number {
+    let [from, to] = [0, this.#items.length];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (compareKeys((this.#items[middle] as T).region.startKey, key) <= 0) from = middle + 1;
+      else to = middle;
+    }
+    return from;
+  }
+
+  at(key: Uint8Array): T | undefined {
+    const item = this.#items[this.#after(key) - 1];
+    return item !== undefined && containsKey(item.region, key) ? item : undefined;
+  }
+
+  /** Those whose ranges have a key in common with that of `region`. */
+  overlapping(region: Region): T[] {
+    const out: T[] = [];
+    for (let i = Math.max(0, this.#after(region.startKey) - 1); i < this.#items.length; i++) {
+      const item = this.#items[i] as T;
+      if (region.endKey.length > 0 && compareKeys(item.region.startKey, region.endKey) >= 0) break;
+      if (overlaps(item.region, region)) out.push(item);
+    }
+    return out;
+  }
+
+  add(item: T): void {
+    assert(this.overlapping(item.region).length === 0, `region ${item.region.id} overlaps another one of this store`);
+    this.#items.splice(this.#after(item.region.startKey), 0, item);
+  }
+
+  remove(item: T): void {
+    const at = this.#items.indexOf(item, Math.max(0, this.#after(item.region.startKey) - 1));
+    if (at !== -1) this.#items.splice(at, 1);
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * Snapshots of regions on their way: read from the engine and sent in chunks; received into a file; put into the engine from
+ * there. Nothing holds more than a chunk in memory.
+ *
+ *   chunk = checksum u32 │ family u8 │ pairs (key, value)*         the last one: checksum │ 255 │ number of pairs
+ *   file  = (length u32 │ chunk)*
+ */
+import { crc32 } from "node:zlib";
+import type { EngineWrite, Family } from "../engine/engine.ts";
+import { Decoder, Encoder } from "../raftlog/core/encoder.ts";
+import {
+  applyStateKey,
+  decodeApplyState,
+  decodeRegion,
+  decodeRegionState,
+  encodeRegion,
+  type PeerAddress,
+  regionStateKey,
+} from "./core/codec.ts";
+import { membershipOf, type Region } from "./core/region.ts";
+import { raftstoreErrors } from "./errors.ts";
+import type { Peer, SnapshotFile } from "./peer.ts";
+import type { RaftStore } from "./raft-store.ts";
+
+interface Header {
+  readonly from: PeerAddress;
+  readonly to: PeerAddress;
+  /** Of the sender's Raft. */
+  readonly raftTerm: number;
+  readonly index: number;
+  readonly term: number;
+  readonly region: Region;
+}
+
+const families: readonly Family[] = ["default", "lock", "write"];
+const endMark = 255;
+const chunkBytesLimit = 64 * 1024 * 1024;
+
+function encodeHeader({ from, to, raftTerm, index, term, region }: Header): Uint8Array {
+  const out = new Encoder(256);
+  out.varint(from.id).varint(from.storeId).varint(to.id).varint(to.storeId).varint(raftTerm).varint(index).varint(term);
+  encodeRegion(out, region);
+  return out.take();
+}
+
+function decodeHeader(bytes: Uint8Array): Header {
+  const input = new Decoder(bytes);
+  const from = { id: input.varint(), storeId: input.varint() };
+  const to = { id: input.varint(), storeId: input.varint() };
+  return { from, to, raftTerm: input.varint(), index: input.varint(), term: input.varint(), region: decodeRegion(input) };
+}
+
+export class Snapshots {
+  readonly #store: RaftStore;
+  readonly #folder: string;
+  sending = 0;
+  receiving = 0;
+  installing = 0;
+
+  constructor(store: RaftStore, folder: string) {
+    this.#store = store;
+    this.#folder = folder;
+  }
+
+  async open(): Promise<void> {
+    await this.#store.world.disk.makeFolder(this.#folder);
+  }
+
+  pathOf(regionId: number, index: number, term: number): string {
+    return `${this.#folder}/${regionId}-${term}-${index}.snap`;
+  }
+
+  /** Those that no region is being made from: of an earlier life, or refused. */
+  async removeOthers(keep: ReadonlySet<string>): Promise<void> {
+    const { disk } = this.#store.world;
+    for (const name of await disk.list(this.#folder))
+      if (!keep.has(`${this.#folder}/${name}`)) await disk.remove(`${this.#folder}/${name}`);
+  }
+  async forget(regionId: number): Promise<void> {
+    const { disk } = this.#store.world;
+    for (const name of await disk.list(this.#folder)) if (name.startsWith(`${regionId}-`)) await disk.remove(`${this.#folder}/${name}`);
+  }
+  remove(file: SnapshotFile): Promise<void> {
+    return this.#store.world.disk.remove(file.path);
+  }
+
+  // ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What it holds is newer than what was asked for, or as new. The peer's Raft is told how it ended. */
+  send(peer: Peer, to: number): void {
+    const store = this.#store;
+    const storeId = peer.storeOf.get(to);
+    const ended = (isInstalled: boolean) => {
+      if (peer.isDestroyed || store.isClosed) return;
+      peer.raft.reportSnapshot(to, isInstalled);
+      store.markDirty(peer);
+    };
+    // The core waits for word of it: not before it is done with this turn.
+    if (storeId === undefined || this.sending >= store.options.snapshotsMax || peer.kind !== "normal")
+      return void store.world.clock.timer(store.options.tickMs, () => ended(false));
+    this.sending++;
+    const work = async (): Promise<void> => {
+      try {
+        using snapshot = store.engine.snapshot();
+        const state = snapshot.get("local", regionStateKey(peer.regionId));
+        const apply = snapshot.get("local", applyStateKey(peer.regionId));
+        if (state === null || apply === null) throw raftstoreErrors.snapshotDamaged([peer.regionId]);
+        const { region, kind } = decodeRegionState(state);
+        if (kind !== "normal") throw raftstoreErrors.snapshotDamaged([peer.regionId]);
+        const { applied, appliedTerm } = decodeApplyState(apply);
+        const from = { id: peer.id, storeId: store.storeId };
+        const header = encodeHeader({ from, to: { id: to, storeId }, raftTerm: peer.raft.term, index: applied, term: appliedTerm, region });
+        await store.transport.sendSnapshot(storeId, header, this.#chunks(snapshot, region), store.signal);
+        store.stats.snapshotsSent++;
+        ended(true);
+      } catch (error) {
+        if (!store.isClosed) store.world.log.info("a snapshot was not delivered", { regionId: peer.regionId, to, reason: String(error) });
+        // Not at once: whoever refused it may need a moment.
+        if (!store.isClosed) store.world.clock.timer(store.options.tickMs, () => ended(false));
+      } finally {
+        this.sending--;
+      }
+    };
+    store.background(work());
+  }
+
+  async *#chunks(reader: { scan: RaftStore["engine"]["scan"] }, region: Region): AsyncGenerator<Uint8Array, void, void> {
+    const { snapshotChunkBytes } = this.#store.options;
+    const out = new Encoder(snapshotChunkBytes + 1024);
+    let pairs = 0;
+    const close = (): Uint8Array => {
+      out.setU32(0, crc32(out.view(4)));
+      return out.take();
+    };
+    for (const family of families) {
+      out.clear();
+      out.u32(0).u8(families.indexOf(family));
+      for await (const block of reader.scan(family, { start: region.startKey, end: region.endKey }))
+        for (const { key, value } of block) {
+          out.bytes(key).bytes(value);
+          pairs++;
+          if (out.length < snapshotChunkBytes) continue;
+          yield close();
+          out.clear();
+          out.u32(0).u8(families.indexOf(family));
+        }
+      if (out.length > 5) yield close();
+    }
+    out.clear();
+    out.u32(0).u8(endMark).varint(pairs);
+    yield close();
+  }
+
+  // ── receiving ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async receive(headerBytes: Uint8Array, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const store = this.#store;
+    const header = decodeHeader(headerBytes);
+    this.#check(header);
+    if (this.receiving >= store.options.snapshotsMax) throw new Error("too many snapshots are received");
+    this.receiving++;
+    const { disk } = store.world;
+    const { region, index, term } = header;
+    const path = this.pathOf(region.id, index, term);
+    const temporary = `${path}.${header.raftTerm}-${this.#next++}.tmp`;
+    try {
+      await this.#write(temporary, region.id, chunks);
+      await disk.rename(temporary, path);
+      await disk.syncFolder(this.#folder);
+      while (store.peers.get(region.id)?.isApplying === true && !store.isClosed) await store.turnEnd();
+      this.#check(header);
+      const { from, to, raftTerm } = header;
+      const peer = store.peers.get(region.id) ?? store.createEmpty(region.id, to.id);
+      peer.storeOf.set(from.id, from.storeId);
+      for (const member of region.peers) peer.storeOf.set(member.id, member.storeId);
+      const message = {
+        from: from.id,
+        to: to.id,
+        term: raftTerm,
+        kind: "snapshot",
+        snapshot: { index, term, membership: membershipOf(region) },
+      } as const;
+      if (!store.stepSnapshot(peer, message, { path, index, term, region })) await disk.remove(path);
+    } finally {
+      this.receiving--;
+      await disk.remove(temporary);
+    }
+  }
+  #next = 0;
+
+  /** Throws when this store has no place for it (now). */
+  #check({ to, region, index }: Header): void {
+    const store = this.#store;
+    const refuse = (reason: string): never => {
+      throw new Error(`the snapshot of region ${region.id} is refused: ${reason}`);
+    };
+    if (store.isClosed || to.storeId !== store.storeId) refuse("it is for another store");
+    const peer = store.peers.get(region.id);
+    if (peer === undefined) {
+      if (!store.mayCreate(region.id, to.id)) refuse("the peer was destroyed");
+    } else {
+      if (peer.id !== to.id) refuse("it is for another peer");
+      if (peer.isInstalling) refuse("one is being put in place");
+      if (peer.isInitialized && peer.applied >= index) refuse("it is old");
+    }
+    for (const other of store.ranges.overlapping(region))
+      if (other !== peer && !store.isSwallowed(other, region)) refuse(`region ${other.region.id} is in its place`);
+  }
+
+  async #write(path: string, regionId: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const { disk } = this.#store.world;
+    await using file = await disk.open(path, { create: true });
+    let at = 0;
+    let pairs = 0;
+    let isWhole = false;
+    const length = new Uint8Array(4);
+    for await (const chunk of chunks) {
+      if (
+        isWhole ||
+        chunk.length < 5 ||
+        chunk.length > chunkBytesLimit ||
+        crc32(chunk.subarray(4)) !== new DataView(chunk.buffer, chunk.byteOffset).getUint32(0, true)
+      )
+        throw raftstoreErrors.snapshotDamaged([regionId]);
+      const input = new Decoder(chunk, 4);
+      if (input.u8() === endMark) {
+        isWhole = true;
+        if (input.varint() !== pairs) throw raftstoreErrors.snapshotDamaged([regionId]);
+      } else
+        for (; input.left > 0; pairs++) {
+          input.bytes();
+          input.bytes();
+        }
+      new DataView(length.buffer).setUint32(0, chunk.length, true);
+      await file.write(at, length);
+      await file.write(at + 4, chunk);
+      at += 4 + chunk.length;
+    }
+    if (!isWhole) throw raftstoreErrors.snapshotDamaged([regionId]);
+    await file.sync();
+  }
+
+  // ── putting in place ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async ingest(snapshot: SnapshotFile, region: Region): Promise<void> {
+    const store = this.#store;
+    this.installing++;
+    try {
+      await using file = await store.world.disk.open(snapshot.path, { readOnly: true });
+      for (let at = 0; ; ) {
+        const head = await file.read(at, 4);
+        if (head.length < 4) throw raftstoreErrors.snapshotDamaged([region.id]);
+        const length = new DataView(head.buffer, head.byteOffset).getUint32(0, true);
+        if (length < 5 || length > chunkBytesLimit) throw raftstoreErrors.snapshotDamaged([region.id]);
+        const chunk = await file.read(at + 4, length);
+        if (chunk.length < length || crc32(chunk.subarray(4)) !== new DataView(chunk.buffer, chunk.byteOffset).getUint32(0, true))
+          throw raftstoreErrors.snapshotDamaged([region.id]);
+        at += 4 + length;
+        const input = new Decoder(chunk, 4);
+        const kind = input.u8();
+        if (kind === endMark) return;
+        const family = families[kind] as Family;
+        const writes: EngineWrite[] = [];
+        while (input.left > 0) writes.push({ kind: "put", family, key: input.bytes(), value: input.bytes() });
+        await store.engine.write(writes);
+      }
+    } finally {
+      this.installing--;
+    }
+  }
+}

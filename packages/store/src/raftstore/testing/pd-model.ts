@@ -1,0 +1,76 @@
+/** A placement driver for tests: ids, who lives where, and what the leaders said last. It orders nothing unless a test does. */
+import type { Region, SplitPart } from "../core/region.ts";
+import type { PdLink, RegionAction, RegionReport, StoreReport } from "../pd-link.ts";
+
+export class PdModel {
+  #nextId = 1;
+  #clusterId: bigint;
+  firstRegion: Region | null = null;
+  readonly addresses = new Map<number, string>();
+  readonly regions = new Map<number, RegionReport>();
+  readonly stores = new Map<number, StoreReport>();
+  readonly #listeners = new Map<object, (action: RegionAction) => void>();
+  /** Leaders whose store said so last: region → listener. */
+  readonly #leaders = new Map<number, object>();
+  /** Asked things fail while it is set. */
+  isDown = false;
+
+  constructor(clusterId = 77n) {
+    this.#clusterId = clusterId;
+  }
+
+  nextId(): number {
+    return this.#nextId++;
+  }
+
+  /** What the region's leader will be told with its next heartbeat, as it were. */
+  order(action: RegionAction): void {
+    const owner = this.#leaders.get(action.regionId);
+    if (owner !== undefined) this.#listeners.get(owner)?.(action);
+  }
+
+  /** The link of one life of a store. */
+  link(): PdLink {
+    const owner = {};
+    const up = () => {
+      if (this.isDown) throw new Error("the placement driver is not reachable");
+    };
+    return {
+      clusterId: async () => (up(), this.#clusterId),
+      allocId: async () => (up(), this.nextId()),
+      isBootstrapped: async () => (up(), this.firstRegion !== null),
+      bootstrap: async (_storeId, region) => {
+        up();
+        if (this.firstRegion !== null) return false;
+        this.firstRegion = region;
+        return true;
+      },
+      regionById: async (id) => (up(), this.regions.get(id)?.region ?? (this.firstRegion?.id === id ? this.firstRegion : null)),
+      storeAddress: async (id) => (up(), this.addresses.get(id) ?? null),
+      askBatchSplit: async (region, count) => {
+        up();
+        return Array.from(
+          { length: count },
+          (): SplitPart => ({ regionId: this.nextId(), peerIds: region.peers.map(() => this.nextId()) }),
+        );
+      },
+      reportBatchSplit: () => {},
+      storeHeartbeat: async (report) => {
+        up();
+        this.stores.set(report.storeId, report);
+      },
+      regionHeartbeat: (report) => {
+        if (this.isDown) return;
+        const known = this.regions.get(report.region.id);
+        if (
+          known !== undefined &&
+          (known.term > report.term || known.region.version > report.region.version || known.region.confVer > report.region.confVer)
+        )
+          return;
+        this.regions.set(report.region.id, report);
+        this.#leaders.set(report.region.id, owner);
+      },
+      onRegionAction: (listener) => void this.#listeners.set(owner, listener),
+    };
+  }
+}
