@@ -136,6 +136,12 @@ export class Leads {
     );
   };
 
+  /** For a term that nobody told of: a region that was led before anyone listened. */
+  ensure(region: RegionDescription, term: number): void {
+    const lead = this.#leads.get(region.id);
+    if (lead === undefined || lead.term < term) this.began(region, term);
+  }
+
   isSynced(regionId: number, term: number): boolean {
     const lead = this.#leads.get(regionId);
     return lead !== undefined && lead.term === term && lead.isSynced;

@@ -2,7 +2,7 @@
 import type { Clock } from "@skein/base";
 import type { Input } from "@skein/rpc";
 import type { KeyRange } from "../engine/engine.ts";
-import { type RegionContext, RegionError, type RegionKv } from "../region-kv.ts";
+import { type RegionContext, type RegionDescription, RegionError, type RegionKv } from "../region-kv.ts";
 import type { kvrpcpb } from "../wire/index.ts";
 import { ConcurrencyManager, Leads, nameOf } from "./concurrency.ts";
 import { collectGarbage } from "./core/gc.ts";
@@ -159,7 +159,7 @@ export class Transactions {
       for (const [index, state] of states.entries())
         if (state.versions === null && needsVersions(mutations[index] as kvrpcpb.Mutation, state.lock, startTs, request.assertion_level))
           await loadVersions(reader, state, startTs);
-      if (choosesTs) await this.#syncedIn(context.regionId, acting.term);
+      if (choosesTs) await this.#syncedIn(acting.region, acting.term);
       const expected = new Map(request.for_update_ts_constraints.map(({ index, expected_for_update_ts: ts }) => [index, ts]));
       // From here to `hold` nothing may wait.
       const done = prewrite(
@@ -659,8 +659,10 @@ export class Transactions {
     });
   }
 
-  async #syncedIn(regionId: number, term: number): Promise<void> {
+  async #syncedIn(region: RegionDescription, term: number): Promise<void> {
+    const regionId = region.id;
     if (this.leads.isSynced(regionId, term)) return;
+    this.leads.ensure(region, term);
     const patience = new AbortController();
     const { clock, syncWaitMs = 2000 } = this.#options;
     await Promise.race([this.leads.synced(regionId, term), clock.sleep(syncWaitMs, patience.signal).catch(() => {})]);
