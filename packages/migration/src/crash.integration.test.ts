@@ -169,7 +169,7 @@ describe.each([
         start: plainStart,
         worker: `w${number}`,
         signal: killer.signal,
-        startTimeUsed: async () => {},
+        flagsUsed: async () => {},
       };
       const life = (async () => {
         let step = await firstStep(steps, context);

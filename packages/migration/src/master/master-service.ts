@@ -2,7 +2,7 @@
  * `pb.Master`, one method a call: what dmctl, the JSON gateway, the OpenAPI and workers ask. Requests that are understood are answered
  * with `result` and `msg`, also when they fail; only a cluster without a leader throws.
  */
-import { type CodedError, isCodedError, Secret, type TlsFiles, type World } from "@skein/base";
+import { type CodedError, isCodedError, parseDuration, Secret, type TlsFiles, type World } from "@skein/base";
 import { type EtcdCluster, electionLeader, type Metastore, textOf } from "@skein/metastore";
 import type { Message } from "@skein/rpc";
 import type { PasswordCipher } from "../config/crypto.ts";
@@ -194,6 +194,22 @@ export function createMasterService(context: ServiceContext): MasterService {
     return null;
   };
 
+  /** A source that is not enabled runs no tasks: those that run are paused, and go on when it is enabled. */
+  const setEnabled = async (leader: Leader, source: string, isEnabled: boolean, signal: AbortSignal): Promise<CommonWorkerResponse[]> => {
+    const toml = leader.state.sources.get(source);
+    if (toml === undefined) throw dmErrors.sourceMissing([source]);
+    const config = sourceFromToml(toml);
+    if (config.enable === isEnabled) return [];
+    const from = isEnabled ? "Paused" : "Running";
+    const tasks = [...(leader.state.stages.get(source) ?? [])].filter(([, stage]) => stage === from).map(([task]) => task);
+    const change = async () => leader.apply({ kind: "updateSource", source, toml: sourceToToml({ ...config, enable: isEnabled }) });
+    if (isEnabled) await change();
+    for (const task of tasks) await leader.apply({ kind: "setStage", task, sources: [source], stage: isEnabled ? "Running" : "Paused" });
+    const answers = await Promise.all(tasks.map((task) => waitForStage(leader, task, source, isEnabled ? "Resume" : "Pause", signal)));
+    if (!isEnabled) await change();
+    return answers;
+  };
+
   const waitForStage = async (
     leader: Leader,
     task: string,
@@ -255,6 +271,7 @@ export function createMasterService(context: ServiceContext): MasterService {
         const leader = await context.leader();
         const task = parseTask(text(request, "task"));
         const startTime = checkedStartTime(request);
+        const safeModeDuration = checkedDuration(request, "safeModeDuration");
         return latched(latches, task.name, "starting the task", async () => {
           const wanted = list(request, "sources");
           const stored = makeSubtasks(task, sourcesOf(leader.state));
@@ -281,7 +298,10 @@ export function createMasterService(context: ServiceContext): MasterService {
             kind: "addSubtasks",
             subtasks: subtasks.map((each) => ({ source: each.sourceId, task: task.name, toml: subtaskToToml(each) })),
             stage: request["createOnly"] === true ? "Stopped" : "Running",
-            cliArgs: startTime === "" ? null : { start_time: startTime, safe_mode_duration: "", wait_time_on_stop: "" },
+            cliArgs:
+              startTime === "" && safeModeDuration === ""
+                ? null
+                : { start_time: startTime, safe_mode_duration: safeModeDuration, wait_time_on_stop: "" },
           });
           if (request["createOnly"] === true)
             return { result: true, msg: task.warnings.join("; "), sources: failures, checkResult: check.text };
@@ -468,6 +488,16 @@ export function createMasterService(context: ServiceContext): MasterService {
               };
             });
             return { result: true, msg: "", sources: entries.toSorted((a, b) => Number(a.worker !== "") - Number(b.worker !== "")) };
+          }
+          case "UpdateSource": {
+            const enabled = text(request, "enabled");
+            // Other changes: stop the source and create it again.
+            if (enabled === "") return { result: false, msg: "Update worker config is not supported by dm-ha now", sources: [] };
+            const sources: CommonWorkerResponse[] = [];
+            for (const source of list(request, "sourceID")) {
+              sources.push(...(await setEnabled(leader, source, enabled === "true", signal)));
+            }
+            return { result: sources.every(({ result }) => result), msg: "", sources };
           }
           default:
             return { result: false, msg: "Update worker config is not supported by dm-ha now", sources: [] };
@@ -772,6 +802,12 @@ function answering(
 
 /** Answered as its text alone: the field's answer to a wrong `--start-time` has no code. */
 class StartTimeError extends Error {}
+
+function checkedDuration(request: Message, name: string): string {
+  const duration = text(request, name);
+  if (duration !== "" && parseDuration(duration) === null) throw dmErrors.openapiCommon([`\`${duration}\` is no duration such as 60s`]);
+  return duration;
+}
 
 function checkedStartTime(request: Message): string {
   const startTime = text(request, "startTime");

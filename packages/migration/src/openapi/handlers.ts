@@ -195,6 +195,19 @@ async function knownSource(context: ApiContext, name: string, signal: AbortSigna
   return yaml;
 }
 
+async function disabledSources(context: ApiContext, names: readonly string[], signal: AbortSignal): Promise<string[]> {
+  const all = await sourceYamls(context, signal);
+  return names.filter((name) => {
+    const yaml = all.get(name);
+    return yaml !== undefined && !parseSource(yaml).enable;
+  });
+}
+
+async function setEnabled(context: ApiContext, name: string, isEnabled: boolean, signal: AbortSignal): Promise<void> {
+  await knownSource(context, name, signal);
+  await ask(context, "OperateSource", { op: "UpdateSource", sourceID: [name], enabled: String(isEnabled) }, signal);
+}
+
 async function askSource(context: ApiContext, name: string, sql: string, signal: AbortSignal): Promise<string[][]> {
   const source = parseSource(await knownSource(context, name, signal));
   const { host, port, user, password, tls } = dbConfigOf(source.from, context.decrypt);
@@ -312,8 +325,11 @@ async function startTask(request: ApiRequest, context: ApiContext): Promise<unde
   const yaml = await knownTask(context, name, request.signal);
   const sources = wantedSources(request.body);
   const startTime = textField(request.body, "start_time");
-  if (textField(request.body, "safe_mode_time_duration") !== "") throw dmErrors.unitNotBuilt(["a start with `safe_mode_time_duration`"]);
-  if (startTime === "" && request.body["remove_meta"] !== true) {
+  const safeModeDuration = textField(request.body, "safe_mode_time_duration");
+  const all = (await subtasks(context, name, [], request.signal)).map(({ source }) => source.sourceStatus?.source ?? "");
+  const disabled = await disabledSources(context, sources.length === 0 ? all : sources, request.signal);
+  if (disabled.length > 0) throw dmErrors.taskCannotStart([name, `source: ${disabled.join(",")} is not enabled`]);
+  if (startTime === "" && safeModeDuration === "" && request.body["remove_meta"] !== true) {
     await ask(context, "OperateTask", { op: "Resume", name, sources }, request.signal);
     return undefined;
   }
@@ -323,7 +339,12 @@ async function startTask(request: ApiRequest, context: ApiContext): Promise<unde
     throw dmErrors.openapiCommon([`task ${name} have running subtasks, please stop them first`]);
   await ask(context, "OperateTask", { op: "Delete", name }, request.signal);
   try {
-    await ask(context, "StartTask", { task: yaml, sources, removeMeta: request.body["remove_meta"] === true, startTime }, request.signal);
+    await ask(
+      context,
+      "StartTask",
+      { task: yaml, sources, removeMeta: request.body["remove_meta"] === true, startTime, safeModeDuration },
+      request.signal,
+    );
   } catch (error) {
     if ((await taskYamls(context, request.signal)).has(name)) throw error;
     await createStopped(context, yaml, request.signal);
@@ -520,16 +541,10 @@ export const handlers: Readonly<Record<string, ApiHandler>> = {
     return list([(await sourceStatus(context, name, request.signal)).status]);
   },
   enableSource: async (request, context) => {
-    await knownSource(context, param(request, "source-name"), request.signal);
-    throw dmErrors.unitNotBuilt([
-      "enable and disable of a source: start and stop its tasks with `POST /tasks/{task-name}/start` and `/stop`",
-    ]);
+    await setEnabled(context, param(request, "source-name"), true, request.signal);
   },
   disableSource: async (request, context) => {
-    await knownSource(context, param(request, "source-name"), request.signal);
-    throw dmErrors.unitNotBuilt([
-      "enable and disable of a source: start and stop its tasks with `POST /tasks/{task-name}/start` and `/stop`",
-    ]);
+    await setEnabled(context, param(request, "source-name"), false, request.signal);
   },
   transferSource: async (request, context) => {
     const source = param(request, "source-name");

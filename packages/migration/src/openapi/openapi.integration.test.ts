@@ -182,7 +182,7 @@ describe("a master's HTTP", () => {
     expect((await api("GET", "/sources/oa-1/schemas")).body).toContain("mysql");
     expect((await api("GET", "/sources/oa-1/schemas/nope")).body).toMatchObject({ error_code: 0 });
     expect((await api("POST", "/sources/oa-1/relay/enable", {})).body).toMatchObject({ error_code: 38101 });
-    expect((await api("POST", "/sources/oa-1/disable")).body).toMatchObject({ error_code: 38101 });
+    expect((await api("POST", "/sources/nope/enable")).body).toMatchObject({ error_code: 46008 });
     expect((await api("PUT", "/sources/oa-1", { source: { ...source(), password: null, purge: { interval: 1800 } } })).status).toBe(200);
     expect((await api("GET", "/sources/oa-1")).body).toMatchObject({ purge: { interval: 1800 } });
 
@@ -197,7 +197,24 @@ describe("a master's HTTP", () => {
     });
     expect((await api("GET", "/tasks/oat/sources/oa-1/migrate_targets")).body).toEqual({ data: [], total: 0 });
 
-    expect((await api("POST", "/tasks/oat/start", {})).status).toBe(200);
+    const badDuration = { safe_mode_time_duration: "long" };
+    expect((await api("POST", "/tasks/oat/start", badDuration)).body).toMatchObject({ error_msg: expect.stringContaining("`long`") });
+    expect((await api("POST", "/tasks/oat/start", { safe_mode_time_duration: "30s" })).status).toBe(200);
+
+    // A disabled source lets no task run; what ran goes on when it is enabled.
+    const stage = async () => ((await api("GET", "/tasks/oat/status")).body as { data: { stage: string }[] }).data[0]?.stage;
+    expect(await stage()).toBe("Running");
+    expect((await api("POST", "/sources/oa-1/disable")).status).toBe(200);
+    expect(await stage()).toBe("Paused");
+    expect((await api("GET", "/sources/oa-1")).body).toMatchObject({ enable: false });
+    expect((await api("POST", "/tasks/oat/start", {})).body).toMatchObject({
+      error_code: 38058,
+      error_msg: expect.stringContaining(
+        "[code=38058:class=dm-master:scope=internal:level=high], Message: can not start task: oat reason: source: oa-1 is not enabled",
+      ),
+    });
+    expect((await api("POST", "/sources/oa-1/enable")).status).toBe(200);
+    expect(await stage()).toBe("Running");
     expect((await api("GET", "/tasks/oat/status")).body).toMatchObject({ data: [{ stage: "Running" }] });
     expect((await api("GET", "/tasks?stage=Running")).body).toMatchObject({ total: 1 });
     expect((await api("GET", "/tasks?stage=Paused")).body).toMatchObject({ total: 0 });

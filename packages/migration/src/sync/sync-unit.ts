@@ -64,8 +64,8 @@ export interface SyncUnitOptions {
   readonly signal: AbortSignal;
   /** Of the full copy before; null in incremental mode. */
   readonly copy: CopyWatermarks | null;
-  /** The start time has become a checkpoint: another run must not begin there again. */
-  readonly startTimeUsed?: () => Promise<void>;
+  /** The start time has become a checkpoint, safe mode has begun: another run must not do so again. */
+  readonly flagsUsed?: () => Promise<void>;
 }
 
 export interface SchemaCommand {
@@ -351,8 +351,7 @@ class Syncer implements SyncUnit {
     const guard = new PositionGuard({
       always: this.#config.syncer.safeMode,
       safeUntil,
-      safeUntilSeconds:
-        durationMs === null || checkpoint.global !== null ? null : (await sourceSeconds(source, signal)) + durationMs / 1000,
+      safeUntilSeconds: durationMs === null ? null : (await sourceSeconds(source, signal)) + durationMs / 1000,
     });
     this.#guard = guard;
     this.#epoch = target.epoch;
@@ -430,7 +429,7 @@ class Syncer implements SyncUnit {
       },
     });
     await applier.flush(isAtStartTime ? [store.clearStatement()] : []);
-    if (isAtStartTime) await this.#options.startTimeUsed?.();
+    if (isAtStartTime || durationMs !== null) await this.#options.flagsUsed?.();
     this.#log.info("replication starts", { position: formatPosition(start), safeMode: guard.isSafe });
 
     await using group = new TaskGroup(signal);

@@ -367,7 +367,7 @@ describe("one target", () => {
     const at = (seconds: number) => new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
     await source.sql(`FLUSH LOGS; SET TIMESTAMP = ${now + 1000}; INSERT INTO st.t VALUES (1); FLUSH LOGS; SET TIMESTAMP = ${now + 2000};
       INSERT INTO st.t VALUES (2); SET TIMESTAMP = ${now + 3000}; INSERT INTO st.t VALUES (3); INSERT INTO st.t VALUES (4)`);
-    const run = (startTime: string, startTimeUsed = async () => {}) => {
+    const run = (startTime: string, flagsUsed = async () => {}) => {
       const killer = new AbortController();
       const unit = createSyncUnit({
         world,
@@ -376,7 +376,7 @@ describe("one target", () => {
         worker: "w",
         signal: killer.signal,
         copy: null,
-        startTimeUsed,
+        flagsUsed,
       });
       return { unit, ended: unit.run(killer.signal), killer };
     };

@@ -78,6 +78,8 @@ message StartTaskRequest {
   string task = 1; repeated string sources = 2; bool removeMeta = 3; string startTime = 4;
   // Stores the task in stage Stopped instead of letting it run: what the OpenAPI's "create" means.
   bool createOnly = 1000;
+  // Of safe mode after the start, such as 60s; "" is what the configuration says.
+  string safeModeDuration = 1001;
 }
 message StartTaskResponse { bool result = 1; string msg = 2; repeated CommonWorkerResponse sources = 3; string checkResult = 4; }
 message OperateTaskRequest { TaskOp op = 1; string name = 2; repeated string sources = 3; }
@@ -167,7 +169,11 @@ message PurgeRelayRequest { bool inactive = 1; int64 time = 2; string filename =
 message OperateRelayRequest { RelayOpV2 op = 1; string source = 2; repeated string worker = 3; }
 message OperateRelayResponse { bool result = 1; string msg = 2; repeated CommonWorkerResponse sources = 3; }
 
-message OperateSourceRequest { SourceOp op = 1; repeated string config = 2; repeated string sourceID = 3; string workerName = 4; }
+message OperateSourceRequest {
+  SourceOp op = 1; repeated string config = 2; repeated string sourceID = 3; string workerName = 4;
+  // With UpdateSource: "true" or "false" enables or disables the sources, and lets their tasks run or not.
+  string enabled = 1000;
+}
 message OperateSourceResponse { bool result = 1; string msg = 2; repeated CommonWorkerResponse sources = 3; }
 message TransferSourceRequest { string source = 1; string worker = 2; }
 message TransferSourceResponse { bool result = 1; string msg = 2; }

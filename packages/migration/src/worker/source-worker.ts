@@ -181,7 +181,7 @@ export class SourceWorker implements AsyncDisposable {
       log,
       loadConfig: () => this.#loadConfig(task),
       loadFiles: this.#loadFiles(task),
-      startTimeUsed: async () => {
+      flagsUsed: async () => {
         await store.delete({ key: keys.cliArgs(task, source.sourceId) });
       },
       ...(onFailed === undefined ? {} : { onFailed: (unit, canResume) => onFailed(task, unit, canResume) }),

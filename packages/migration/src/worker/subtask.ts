@@ -24,7 +24,7 @@ export interface SubtaskOptions {
   /** Whose files a load reads: taken before it starts (throws 34017 when another worker holds them), left when all is loaded. */
   readonly loadFiles: { take(): Promise<void>; leave(): Promise<void> };
   /** Forgets the flags of the command that started it. */
-  readonly startTimeUsed: () => Promise<void>;
+  readonly flagsUsed: () => Promise<void>;
   readonly log: Logger;
   readonly onFailed?: (unit: string, isResumable: boolean) => void;
 }
@@ -137,8 +137,8 @@ export class Subtask {
       this.#waitOnStopMs = start.waitTimeOnStopMs;
       this.#steps = stepsOf(config.mode);
       if (this.#isFirstRun) {
-        const { world, worker, units, startTimeUsed } = this.#options;
-        this.#step = await units.firstStep(this.#steps, { world, config, start, worker, signal, startTimeUsed });
+        const { world, worker, units, flagsUsed } = this.#options;
+        this.#step = await units.firstStep(this.#steps, { world, config, start, worker, signal, flagsUsed });
         this.#isFirstRun = false;
       } else if (this.#step >= this.#steps.length) this.#step = 0;
       for (;;) {
@@ -166,7 +166,7 @@ export class Subtask {
   }
 
   async #runUnit(step: StepKind, config: SubtaskConfig, start: StartOptions, signal: AbortSignal): Promise<void> {
-    const { world, worker, units, startTimeUsed } = this.#options;
+    const { world, worker, units, flagsUsed } = this.#options;
     const opening = new AbortController();
     const timer = world.clock.timer(openUnitMsMax, () =>
       opening.abort(dmErrors.notSet([`opening the ${step} unit took over ${openUnitMsMax / 1000} s`])),
@@ -176,7 +176,7 @@ export class Subtask {
     let unit: Unit;
     try {
       // A unit may keep the signal for its whole life, so it gets the one that lives on; the time limit races beside it.
-      unit = await withSignal(units.openUnit(step, { world, config, start, worker, signal, startTimeUsed }), opening.signal);
+      unit = await withSignal(units.openUnit(step, { world, config, start, worker, signal, flagsUsed }), opening.signal);
     } finally {
       timer.cancel();
       signal.removeEventListener("abort", onAbort);

@@ -12,8 +12,8 @@ export interface UnitContext {
   readonly worker: string;
   /** Aborts when the subtask is killed, also while the unit is being opened. */
   readonly signal: AbortSignal;
-  /** To be called when the start time has become a checkpoint: no later run begins there again. */
-  readonly startTimeUsed: () => Promise<void>;
+  /** To be called when the start time has become a checkpoint and safe mode has begun: no later run does so again. */
+  readonly flagsUsed: () => Promise<void>;
 }
 
 /** Hooks of a unit that takes operators' commands at run time. */

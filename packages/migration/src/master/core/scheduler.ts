@@ -49,6 +49,7 @@ export type SchedulerEvent =
   /** Its keepalive ended, or it does not answer. `evict` also removes its keepalive key, so that it notices when it wakes. */
   | { readonly kind: "offline"; readonly worker: string; readonly evict: boolean }
   | { readonly kind: "removeWorker"; readonly worker: string }
+  | { readonly kind: "updateSource"; readonly source: string; readonly toml: string }
   | { readonly kind: "addSource"; readonly source: string; readonly toml: string; readonly worker: string }
   | { readonly kind: "removeSource"; readonly source: string }
   | {
@@ -203,6 +204,12 @@ export function step(state: SchedulerState, event: SchedulerEvent): Decision {
       operations.push({ op: "put", key: keys.source(event.source), value: event.toml });
       if (event.worker !== "") work.bind(event.worker, event.source, "asked for");
       else work.bindSource(event.source);
+      break;
+    }
+    case "updateSource": {
+      if (!draft.sources.has(event.source)) throw dmErrors.sourceMissing([event.source]);
+      draft.sources.set(event.source, event.toml);
+      operations.push({ op: "put", key: keys.source(event.source), value: event.toml });
       break;
     }
     case "removeSource": {
