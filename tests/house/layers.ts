@@ -44,8 +44,8 @@ export const layers: Readonly<Record<string, Layer>> = {
 
 /** Entries of packages besides their index: what a user needs without the whole package. Their `package.json` exports them. */
 export const entries: Readonly<Record<string, readonly string[]>> = {
-  placement: ["client", "wire"],
-  store: ["wire"],
+  placement: ["client", "testing", "wire"],
+  store: ["testing", "wire"],
 };
 
 /** Folders that are as pure as a `core/`, and are called by their subject. */
