@@ -18,7 +18,7 @@ test("links of the pages lead somewhere", () => {
   const broken: string[] = [];
   for (const [path, text] of pages) {
     const prose = text.replaceAll(/```[\s\S]*?```/g, "").replaceAll(/`[^`\n]*`/g, "");
-    for (const [, target = ""] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {
+    for (const [, target = ""] of prose.matchAll(/(?<!\\)\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(target)) continue;
       const [file = "", fragment] = target.split("#");
       const full = file === "" ? join(root, path) : join(root, dirname(path), file);
