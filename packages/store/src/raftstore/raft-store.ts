@@ -1079,7 +1079,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     }
     if (done.length === 0) return;
     this.#isApplying = true;
-    this.engine.write(writes).then(
+    // What a split made speaks for itself from now on, also in the log: it must be there after a crash (SPEC S3).
+    this.engine.write(writes, { sync: hasStructure }).then(
       () => {
         this.#isApplying = false;
         this.#applied(done);

@@ -156,6 +156,7 @@ export class Snapshots {
   async receive(headerBytes: Uint8Array, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const store = this.#store;
     const header = decodeHeader(headerBytes);
+    this.#answerOld(header);
     this.#check(header);
     if (this.receiving >= store.options.snapshotsMax) throw new Error("too many snapshots are received");
     this.receiving++;
@@ -187,6 +188,15 @@ export class Snapshots {
     }
   }
   #next = 0;
+
+  /** A leader that does not know how far this peer is learns it from the answer to what needs no data. */
+  #answerOld({ from, to, raftTerm, index, term, region }: Header): void {
+    const store = this.#store;
+    const peer = store.peers.get(region.id);
+    if (peer === undefined || peer.id !== to.id || !peer.isInitialized || peer.isInstalling || peer.applied < index) return;
+    peer.raft.step({ from: from.id, to: to.id, term: raftTerm, kind: "snapshot", snapshot: { index, term, membership: membershipOf(region) } });
+    store.markDirty(peer);
+  }
 
   /** Throws when this store has no place for it (now). */
   #check({ to, region, index }: Header): void {
