@@ -68,9 +68,9 @@ describe("over many regions", () => {
     await using it = await startTestCluster(world);
     const raw = it.client.raw();
     const stored = pairs(600);
-    let isDone = false;
+    const work = { isDone: false };
     const stir = async () => {
-      for (let at = 20; !isDone; at += 20) {
+      for (let at = 20; !work.isDone; at += 20) {
         if (at < 600) await it.split([`k${String(at).padStart(5, "0")}`], true);
         for (const { id } of it.regions.regions()) await it.regions.transferLeader(id, 1 + ((at / 20 + id) % 3));
         await world.clock.sleep(3);
@@ -82,7 +82,7 @@ describe("over many regions", () => {
       expect(await raw.batchGet(stored.map(({ key }) => key))).toEqual(stored);
       expect(await raw.scan({ ...all, limit: 1000, reverse: round % 2 === 1 })).toHaveLength(600);
     }
-    isDone = true;
+    work.isDone = true;
     await stirring;
   });
 

@@ -29,6 +29,8 @@ export interface ResolveResult {
 
 const fatesMax = 4096;
 const physicalShift = 18n;
+/** By which every lock's time is over. */
+const endOfTime = 0xffff_ffff_ffff_ffffn;
 /** Beyond so many keys a whole region is resolved rather than the keys. */
 const smallTxnKeysMax = 16;
 
@@ -66,11 +68,12 @@ export class LockResolver {
     return { waitMs, passable };
   }
 
-  private async fateOf(lock: kvrpcpb.LockInfo, readTs: bigint, patience: Patience): Promise<TxnFate> {
+  /** `givenTs` is the time to judge by; default: now. */
+  private async fateOf(lock: kvrpcpb.LockInfo, readTs: bigint, patience: Patience, givenTs?: bigint): Promise<TxnFate> {
     const startTs = lock.lock_version;
     const known = this.fates.get(startTs);
     if (known !== undefined) return known;
-    const currentTs = await this.pd.tso();
+    const currentTs = givenTs ?? (await this.pd.tso());
     let isForced = false;
     for (;;) {
       const isExpired = leftMs(lock, currentTs) <= 0;
@@ -230,7 +233,7 @@ export class LockResolver {
   /** Of a transaction that has had its time: one that still lives is ended. */
   private async fateBefore(lock: kvrpcpb.LockInfo, patience: Patience): Promise<TxnFate> {
     for (;;) {
-      const fate = await this.fateOf({ ...lock, lock_ttl: 0 }, 0n, patience);
+      const fate = await this.fateOf(lock, 0n, patience, endOfTime);
       if (fate.kind !== "alive") return fate;
       await patience.wait("lock", kvErrors.lockWaitTimedOut([lock.key, lock.lock_version]), Math.min(fate.leftMs, 1000));
     }
