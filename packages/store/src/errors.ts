@@ -13,6 +13,7 @@ const make =
       ...(workaround === "" ? {} : { workaround }),
     });
 const txn = make("txn");
+const server = make("tikv-server");
 
 export const storeErrors = {
   /** A record that this version of the store cannot have written. */
@@ -20,5 +21,37 @@ export const storeErrors = {
     72201,
     (family: string, why: string) => `a record of the family ${family} cannot be read: ${why}`,
     "Check the disk, and let the replica be made again from its peers: `pd-ctl operator add remove-peer <region> <store>`.",
+  ),
+  badConfig: server(
+    72301,
+    (file: string, key: string, why: string) =>
+      key === "" ? `invalid configuration: ${file}: ${why}` : `invalid configuration: ${file}: ${key}: ${why}`,
+    "Correct the value, and check it with `tikv-server --config <file> --config-check`.",
+  ),
+  dataDirLocked: server(
+    72302,
+    (path: string) => `the data folder ${path} is in use by another process`,
+    "Give each store a data folder of its own, or stop the other process.",
+  ),
+  /** Of another program, or of the original store: opening it would damage it. */
+  foreignDataDir: server(
+    72303,
+    (path: string, found: string) => `the folder ${path} is not of this store: it holds ${found}`,
+    "Name an empty folder. Data of the original store is moved by its clients, for example with a backup or a migration.",
+  ),
+  newerDataDir: server(
+    72304,
+    (path: string, format: number, known: number) => `the data folder ${path} is of format ${format}, this version reads up to ${known}`,
+    "Start the version that wrote it, or a newer one.",
+  ),
+  ttlChanged: server(
+    72305,
+    (path: string, now: string) => `the data folder ${path} was made with storage.enable-ttl = ${now}`,
+    "Set storage.enable-ttl as it was: values are kept in another form with it.",
+  ),
+  badDataDir: server(
+    72306,
+    (path: string, why: string) => `the data folder ${path} cannot be used: ${why}`,
+    "Check that the folder exists, belongs to this user, and has room.",
   ),
 };

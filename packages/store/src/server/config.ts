@@ -1,0 +1,504 @@
+/**
+ * The configuration of a store: defaults, then the file, then flags. Keys are the field's; what is not known here warns and is
+ * passed over, a bad value ends the start.
+ */
+import { ConfigError, type LogLevel, logLevels, parseDuration, parseToml, type TlsFiles } from "@skein/base";
+import { parseArgs } from "node:util";
+import { storeErrors } from "../errors.ts";
+
+type Kind = "text" | "bool" | "integer" | "number" | "size" | "duration" | "list" | "labels" | "level";
+type Value = string | boolean | number | readonly string[] | Readonly<Record<string, string>>;
+
+interface Key {
+  readonly kind: Kind;
+  readonly value: Value;
+  readonly min?: number;
+  readonly max?: number;
+  /** What stands in the file is accepted, and changes nothing here. */
+  readonly isIdle?: boolean;
+}
+
+const kibibyte = 1024;
+const mebibyte = 1024 * 1024;
+const text = (value = ""): Key => ({ kind: "text", value });
+const bool = (value: boolean): Key => ({ kind: "bool", value });
+const integer = (value: number, min: number, max = Number.MAX_SAFE_INTEGER): Key => ({ kind: "integer", value, min, max });
+const size = (value: number, min = 0): Key => ({ kind: "size", value, min });
+const duration = (value: string, min = 0): Key => ({ kind: "duration", value: parseDuration(value) ?? 0, min });
+const idle = (key: Key): Key => ({ ...key, isIdle: true });
+
+/** Sizes in bytes, durations in milliseconds. */
+const keys: Readonly<Record<string, Key>> = {
+  "log-level": text(),
+  "log-file": text(),
+  "log.level": { kind: "level", value: "info" },
+  "log.format": text("text"),
+  "log.file.filename": text(),
+  "log.file.max-size": integer(300, 1),
+  "log.file.max-days": idle(integer(0, 0)),
+  "log.file.max-backups": idle(integer(0, 0)),
+  "server.addr": text("127.0.0.1:20160"),
+  "server.advertise-addr": text(),
+  "server.status-addr": text("127.0.0.1:20180"),
+  "server.advertise-status-addr": text(),
+  "server.labels": { kind: "labels", value: {} },
+  "server.grpc-concurrency": idle(integer(5, 1)),
+  "server.grpc-concurrent-stream": idle(integer(1024, 1)),
+  "server.grpc-raft-conn-num": idle(integer(1, 1)),
+  "server.grpc-keepalive-time": idle(duration("10s")),
+  "server.grpc-keepalive-timeout": idle(duration("3s")),
+  "server.grpc-memory-pool-quota": idle(text()),
+  "server.max-grpc-send-msg-len": size(64 * mebibyte, mebibyte),
+  "server.concurrent-send-snap-limit": integer(32, 1),
+  "server.concurrent-recv-snap-limit": idle(integer(32, 1)),
+  "server.connections-max": integer(4096, 1),
+  "storage.data-dir": text("./"),
+  "storage.api-version": integer(1, 1, 2),
+  "storage.enable-ttl": bool(false),
+  "storage.ttl-check-poll-interval": duration("12h", 1000),
+  "storage.reserve-space": idle(size(5 * 1024 * mebibyte)),
+  "storage.scheduler-concurrency": idle(integer(524_288, 1)),
+  "storage.scheduler-worker-pool-size": idle(integer(4, 1)),
+  "storage.scheduler-pending-write-threshold": idle(size(100 * mebibyte)),
+  "storage.block-cache.capacity": size(64 * mebibyte, mebibyte),
+  "storage.block-cache.shared": idle(bool(true)),
+  "pd.endpoints": { kind: "list", value: ["127.0.0.1:2379"] },
+  "pd.retry-interval": idle(duration("300ms")),
+  "raftstore.prevote": idle(bool(true)),
+  "raftstore.raft-base-tick-interval": duration("1s", 1),
+  "raftstore.raft-heartbeat-ticks": integer(2, 1),
+  "raftstore.raft-election-timeout-ticks": integer(10, 2),
+  "raftstore.raft-max-size-per-msg": size(mebibyte, kibibyte),
+  "raftstore.raft-max-inflight-msgs": integer(256, 1, 16_384),
+  "raftstore.raft-entry-max-size": size(8 * mebibyte, kibibyte),
+  "raftstore.raft-log-gc-tick-interval": duration("3s", 1),
+  "raftstore.raft-log-gc-threshold": integer(50, 1),
+  "raftstore.raft-log-gc-count-limit": integer(196_608, 1),
+  "raftstore.raft-log-gc-size-limit": idle(size(192 * mebibyte)),
+  "raftstore.raft-log-reserve-max-ticks": integer(6, 1),
+  "raftstore.raft-entry-cache-life-time": idle(duration("30s")),
+  "raftstore.raft-store-max-leader-lease": duration("9s"),
+  "raftstore.hibernate-regions": bool(true),
+  "raftstore.max-peer-down-duration": duration("10m", 1000),
+  "raftstore.peer-stale-state-check-interval": duration("5m", 1000),
+  "raftstore.max-leader-missing-duration": idle(duration("2h")),
+  "raftstore.abnormal-leader-missing-duration": idle(duration("10m")),
+  "raftstore.leader-transfer-max-log-lag": integer(128, 1),
+  "raftstore.merge-max-log-gap": integer(10, 1),
+  "raftstore.merge-check-tick-interval": duration("2s", 1),
+  "raftstore.snap-mgr-gc-tick-interval": idle(duration("1m")),
+  "raftstore.snap-gc-timeout": idle(duration("4h")),
+  "raftstore.pd-heartbeat-tick-interval": duration("60s", 1),
+  "raftstore.pd-store-heartbeat-tick-interval": duration("10s", 1),
+  "raftstore.split-region-check-tick-interval": duration("10s", 1),
+  "raftstore.region-split-check-diff": size(16 * mebibyte, kibibyte),
+  "raftstore.consistency-check-interval": duration("0s"),
+  "raftstore.report-min-resolved-ts-interval": idle(duration("1s")),
+  "raftstore.store-pool-size": idle(integer(2, 1)),
+  "raftstore.apply-pool-size": idle(integer(2, 1)),
+  "raftstore.store-io-pool-size": idle(integer(1, 0)),
+  "raftstore.cmd-batch": idle(bool(true)),
+  "raftstore.messages-per-tick": idle(integer(4096, 1)),
+  "raftstore.capacity": size(0),
+  "raftstore.repair-damaged-log": bool(false),
+  "coprocessor.split-region-on-table": idle(bool(false)),
+  "coprocessor.batch-split-limit": integer(10, 1),
+  "coprocessor.region-split-size": size(256 * mebibyte, kibibyte),
+  "coprocessor.region-max-size": size(0),
+  "coprocessor.region-split-keys": idle(integer(2_560_000, 1)),
+  "coprocessor.region-max-keys": idle(integer(3_840_000, 1)),
+  "pessimistic-txn.wait-for-lock-timeout": duration("1s", 1),
+  "pessimistic-txn.wake-up-delay-duration": idle(duration("20ms")),
+  "pessimistic-txn.pipelined": idle(bool(true)),
+  "pessimistic-txn.in-memory": idle(bool(true)),
+  "gc.poll-interval": duration("60s", 1000),
+  "gc.enable-compaction-filter": idle(bool(true)),
+  "gc.ratio-threshold": idle({ kind: "number", value: 1.1 }),
+  "security.ca-path": text(),
+  "security.cert-path": text(),
+  "security.key-path": text(),
+  "security.cert-allowed-cn": { kind: "list", value: [] },
+  "security.redact-info-log": idle(bool(false)),
+};
+
+/** Sections of other engines and pools: taken as they are. */
+const idleSections = [
+  "rocksdb",
+  "raftdb",
+  "raft-engine",
+  "readpool",
+  "import",
+  "backup",
+  "log-backup",
+  "cdc",
+  "resolved-ts",
+  "resource-metering",
+  "resource-control",
+  "causal-ts",
+  "backup-stream",
+  "split",
+  "quota",
+  "memory",
+  "resource-metering",
+];
+
+export interface ServerConfig {
+  readonly addr: string;
+  readonly advertiseAddr: string;
+  readonly statusAddr: string;
+  readonly advertiseStatusAddr: string;
+  readonly labels: readonly { readonly key: string; readonly value: string }[];
+  readonly dataDir: string;
+  readonly enableTtl: boolean;
+  readonly pdEndpoints: readonly string[];
+  readonly log: { readonly level: LogLevel; readonly file: string; readonly format: "text" | "json"; readonly bytesMax: number };
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string; readonly allowedCommonNames: readonly string[] } | null;
+  readonly capacityBytes: number;
+  /** All values by their dotted keys. */
+  readonly values: ReadonlyMap<string, Value>;
+  readonly warnings: readonly string[];
+  integer(key: string): number;
+  flag(key: string): boolean;
+}
+
+/** What a launcher should do: run, or print and leave. */
+export type Launch =
+  | { readonly kind: "run"; readonly config: ServerConfig }
+  | { readonly kind: "print"; readonly text: string }
+  /** On standard error; exit code 1. */
+  | { readonly kind: "refuse"; readonly text: string };
+
+const options = {
+  version: { type: "boolean", short: "V" },
+  help: { type: "boolean", short: "h" },
+  "config-check": { type: "boolean" },
+  config: { type: "string", short: "C" },
+  addr: { type: "string", short: "A" },
+  "advertise-addr": { type: "string" },
+  "status-addr": { type: "string" },
+  "advertise-status-addr": { type: "string" },
+  "log-level": { type: "string", short: "L" },
+  "log-file": { type: "string", short: "f" },
+  "data-dir": { type: "string", short: "s" },
+  capacity: { type: "string" },
+  pd: { type: "string", multiple: true },
+  "pd-endpoints": { type: "string", multiple: true },
+  labels: { type: "string", multiple: true },
+} as const;
+
+export const helpText = `tikv-server: a store of regions
+
+Usage:
+  tikv-server [flags]
+
+Flags:
+  -A, --addr <host:port>                 address to listen on (default 127.0.0.1:20160)
+      --advertise-addr <host:port>       address that is given to others (default: --addr)
+      --status-addr <host:port>          address of the status pages; "" for none (default 127.0.0.1:20180)
+      --advertise-status-addr <host:port>
+      --pd, --pd-endpoints <list>        addresses of placement drivers, with commas
+  -s, --data-dir <path>                  folder of this store alone (default ./)
+      --labels <k=v,…>                   where the store stands: zone=east,host=h1
+      --capacity <size>                  of the disk that may be used; 0: all of it
+  -C, --config <path>                    configuration file (TOML); flags win over it
+      --config-check                     check the configuration and exit
+  -L, --log-level <level>                debug, info, warn, error, fatal (default info)
+  -f, --log-file <path>                  log to a file instead of standard error
+  -V, --version                          print the version and exit
+  -h, --help                             print this help and exit
+
+Examples:
+  tikv-server --pd 127.0.0.1:2379 --data-dir /tmp/tikv-1
+  tikv-server --config tikv.toml --config-check
+`;
+
+export interface LaunchContext {
+  readonly versionText: string;
+  /** Throws when the file cannot be read. */
+  readonly readFile: (path: string) => string;
+}
+
+export function launch(argv: readonly string[], context: LaunchContext): Launch {
+  try {
+    const { values: flags, positionals } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: true });
+    if (flags.help === true) return { kind: "print", text: helpText };
+    if (flags.version === true) return { kind: "print", text: context.versionText };
+    if (positionals[0] !== undefined) return { kind: "refuse", text: `unexpected argument '${positionals[0]}'\n` };
+    const config = loadConfig(flags, context.readFile);
+    if (flags["config-check"] !== true) return { kind: "run", config };
+    const lines = [...config.warnings.map((warning) => `warning: ${warning}\n`), "config check successful\n"];
+    return { kind: "print", text: lines.join("") };
+  } catch (error) {
+    return { kind: "refuse", text: `${error instanceof Error ? error.message : String(error)}\n` };
+  }
+}
+
+type Flags = ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
+
+/** Throws `storeErrors.badConfig`. */
+export function loadConfig(flags: Flags, readFile: (path: string) => string): ServerConfig {
+  const values = new Map<string, Value>(Object.entries(keys).map(([key, { value }]) => [key, value]));
+  const warnings: string[] = [];
+  if (flags.config !== undefined) readInto(values, warnings, flags.config, readFile);
+  const override = (key: string, value: string | undefined, what: string) => {
+    if (value !== undefined) values.set(key, valueOf(keys[key] as Key, value, what));
+  };
+  override("server.addr", flags.addr, "--addr");
+  override("server.advertise-addr", flags["advertise-addr"], "--advertise-addr");
+  override("server.status-addr", flags["status-addr"], "--status-addr");
+  override("server.advertise-status-addr", flags["advertise-status-addr"], "--advertise-status-addr");
+  override("storage.data-dir", flags["data-dir"], "--data-dir");
+  override("log.level", flags["log-level"] ?? nonEmpty(values.get("log-level")), "--log-level");
+  override("log.file.filename", flags["log-file"] ?? nonEmpty(values.get("log-file")), "--log-file");
+  override("raftstore.capacity", flags.capacity, "--capacity");
+  const endpoints = [...(flags.pd ?? []), ...(flags["pd-endpoints"] ?? [])];
+  if (endpoints.length > 0) override("pd.endpoints", endpoints.join(","), "--pd-endpoints");
+  if (flags.labels !== undefined) override("server.labels", flags.labels.join(","), "--labels");
+  return finish(values, warnings);
+}
+
+const nonEmpty = (value: Value | undefined): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
+
+function readInto(values: Map<string, Value>, warnings: string[], path: string, readFile: (path: string) => string): void {
+  let source: string;
+  try {
+    source = readFile(path);
+  } catch (error) {
+    throw storeErrors.badConfig([path, "", "the file cannot be read"], error);
+  }
+  let parsed: Record<string, unknown>;
+  try {
+    parsed = parseToml(source, path);
+  } catch (error) {
+    throw storeErrors.badConfig([path, "", error instanceof ConfigError ? error.message : String(error)]);
+  }
+  const walk = (table: Readonly<Record<string, unknown>>, prefix: string) => {
+    for (const [name, value] of Object.entries(table)) {
+      const key = prefix === "" ? name : `${prefix}.${name}`;
+      const known = Object.hasOwn(keys, key) ? keys[key] : undefined;
+      if (known !== undefined) values.set(key, valueOf(known, value, key, path));
+      else if (prefix === "" && idleSections.includes(name)) continue;
+      else if (isTable(value)) walk(value, key);
+      else warnings.push(`${path}: unknown configuration option ${key}`);
+    }
+  };
+  walk(parsed, "");
+}
+
+function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}
+
+const labelKey = /^[$]?[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?$/;
+const labelValue = /^[-A-Za-z0-9_./]*$/;
+
+/** Text comes from flags, or is the file's form of sizes and durations. */
+function valueOf(
+  { kind, min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY }: Key,
+  value: unknown,
+  key: string,
+  file = "command line",
+): Value {
+  const refuse = (why: string): never => {
+    throw storeErrors.badConfig([file, key, `${JSON.stringify(value)} ${why}`]);
+  };
+  const inRange = (number: number, shown: (limit: number) => string = String): number => {
+    if (number < min) refuse(`is under the least value, ${shown(min)}`);
+    if (number > max) refuse(`is over the greatest value, ${shown(max)}`);
+    return number;
+  };
+  switch (kind) {
+    case "text":
+      return typeof value === "string" ? value : refuse("is not a text");
+    case "bool":
+      return typeof value === "boolean" ? value : refuse("is neither true nor false");
+    case "integer":
+      return typeof value === "number" && Number.isSafeInteger(value) ? inRange(value) : refuse("is not a whole number");
+    case "number":
+      return typeof value === "number" ? inRange(value) : refuse("is not a number");
+    case "size": {
+      const bytes = typeof value === "number" ? value : typeof value === "string" ? parseSize(value) : null;
+      return bytes === null || !Number.isSafeInteger(bytes)
+        ? refuse("is not a size such as 256MB or 1GiB")
+        : inRange(bytes, (limit) => `${limit}B`);
+    }
+    case "duration": {
+      const ms = typeof value === "string" ? parseDuration(value) : null;
+      return ms === null || ms < 0 ? refuse("is not a duration such as 10s or 1m30s") : inRange(ms, (limit) => `${limit}ms`);
+    }
+    case "level": {
+      const level =
+        typeof value === "string"
+          ? value
+              .toLowerCase()
+              .replace(/^warning$/, "warn")
+              .replace(/^critical$/, "fatal")
+          : "";
+      return logLevels.includes(level as LogLevel) ? level : refuse(`is not one of ${logLevels.join(", ")}`);
+    }
+    case "list": {
+      const list = typeof value === "string" ? value.split(",") : value;
+      if (!Array.isArray(list) || !list.every((item) => typeof item === "string")) return refuse("is not a list of texts");
+      return list.map((item: string) => item.trim()).filter((item) => item !== "");
+    }
+    case "labels": {
+      const labels = typeof value === "string" ? labelsOfText(value) : value;
+      if (!isTable(labels)) return refuse("is not a table of labels, or zone=east,host=h1");
+      for (const [name, label] of Object.entries(labels)) {
+        if (!labelKey.test(name)) refuse(`has the label key ${JSON.stringify(name)}, which is not allowed`);
+        if (typeof label !== "string" || !labelValue.test(label)) refuse(`has a value of ${name} that is not allowed`);
+      }
+      return labels as Readonly<Record<string, string>>;
+    }
+  }
+}
+
+function labelsOfText(source: string): Readonly<Record<string, string>> | null {
+  const labels: Record<string, string> = {};
+  for (const part of source.split(",").filter((each) => each.trim() !== "")) {
+    const [name, value, ...rest] = part.split("=");
+    if (name === undefined || value === undefined || rest.length > 0) return null;
+    labels[name.trim()] = value.trim();
+  }
+  return labels;
+}
+
+const sizeUnits: Readonly<Record<string, number>> = {
+  "": 1,
+  B: 1,
+  K: kibibyte,
+  M: mebibyte,
+  G: 1024 * mebibyte,
+  T: 1024 * 1024 * mebibyte,
+};
+
+/** `256MB`, `1GiB`, `10KB`: units are powers of 1024. Null when it is none. */
+export function parseSize(source: string): number | null {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])i?B?|(B?))\s*$/i.exec(source);
+  if (match === null) return null;
+  const unit = sizeUnits[(match[2] ?? match[3] ?? "").toUpperCase()];
+  return unit === undefined ? null : Math.round(Number(match[1]) * unit);
+}
+
+const address = /^(\[[0-9A-Fa-f:.]+\]|[^:\s]+):(\d{1,5})$/;
+
+export function splitAddress(source: string): { readonly host: string; readonly port: number } | null {
+  const match = address.exec(source);
+  const port = Number(match?.[2]);
+  if (match === null || port > 65_535) return null;
+  return { host: (match[1] as string).replace(/^\[|\]$/g, ""), port };
+}
+
+const anyHost = new Set(["0.0.0.0", "::"]);
+
+function finish(values: Map<string, Value>, warnings: string[]): ServerConfig {
+  const get = (key: string) => values.get(key) as string;
+  const integer = (key: string) => values.get(key) as number;
+  const flag = (key: string) => values.get(key) as boolean;
+  const refuse = (key: string, why: string): never => {
+    throw storeErrors.badConfig(["configuration", key, why]);
+  };
+  const checked = (key: string, isAdvertised: boolean, fallback: string): string => {
+    const value = get(key).replace(/^https?:\/\//, "") || fallback;
+    const parts = splitAddress(value);
+    if (parts === null) return refuse(key, `${JSON.stringify(value)} is not host:port`);
+    if (isAdvertised && anyHost.has(parts.host)) refuse(key, `${JSON.stringify(value)} is no address that others can reach`);
+    return value;
+  };
+  const addr = checked("server.addr", false, "");
+  // Port 0 is decided when the server listens, and what it is told to others then, too.
+  const advertiseAddr = checked("server.advertise-addr", true, addr);
+  const hasStatus = get("server.status-addr") !== "";
+  const statusAddr = hasStatus ? checked("server.status-addr", false, "") : "";
+  const advertiseStatusAddr = hasStatus ? checked("server.advertise-status-addr", false, statusAddr) : "";
+  if (hasStatus && statusAddr === addr && !addr.endsWith(":0")) refuse("server.status-addr", "is the same as server.addr");
+  if (integer("storage.api-version") !== 1) refuse("storage.api-version", "2 is not served: this store keeps keys as API V1 does");
+  const electionTicks = integer("raftstore.raft-election-timeout-ticks");
+  if (electionTicks <= integer("raftstore.raft-heartbeat-ticks"))
+    refuse("raftstore.raft-election-timeout-ticks", "must be greater than raft-heartbeat-ticks");
+  const tickMs = integer("raftstore.raft-base-tick-interval");
+  const leaseMax = (electionTicks - 1) * tickMs;
+  if (integer("raftstore.raft-store-max-leader-lease") > leaseMax) {
+    // The default is right for the default ticks only.
+    if (integer("raftstore.raft-store-max-leader-lease") !== 9000)
+      refuse("raftstore.raft-store-max-leader-lease", `must not be over the election timeout less a tick, ${leaseMax}ms`);
+    values.set("raftstore.raft-store-max-leader-lease", leaseMax);
+  }
+  const splitBytes = integer("coprocessor.region-split-size");
+  const maxBytes = integer("coprocessor.region-max-size");
+  if (maxBytes === 0) values.set("coprocessor.region-max-size", Math.floor(splitBytes * 1.5));
+  else if (maxBytes < splitBytes) refuse("coprocessor.region-max-size", "must not be under region-split-size");
+  const format = get("log.format");
+  if (format !== "text" && format !== "json") return refuse("log.format", `${JSON.stringify(format)} is neither text nor json`);
+  const endpoints = (values.get("pd.endpoints") as readonly string[]).map((each) => each.replace(/^https?:\/\//, "").replace(/\/$/, ""));
+  if (endpoints.length === 0) refuse("pd.endpoints", "is empty: name at least one placement driver");
+  for (const endpoint of endpoints)
+    if (splitAddress(endpoint) === null) refuse("pd.endpoints", `${JSON.stringify(endpoint)} is not host:port`);
+  const tls = { ca: get("security.ca-path"), cert: get("security.cert-path"), key: get("security.key-path") };
+  const given = Object.values(tls).filter((path) => path !== "").length;
+  if (given !== 0 && given !== 3) refuse("security", "ca-path, cert-path and key-path belong together");
+  return {
+    addr,
+    advertiseAddr,
+    statusAddr,
+    advertiseStatusAddr,
+    labels: Object.entries(values.get("server.labels") as Readonly<Record<string, string>>).map(([key, value]) => ({ key, value })),
+    dataDir: get("storage.data-dir"),
+    enableTtl: flag("storage.enable-ttl"),
+    pdEndpoints: endpoints,
+    log: { level: get("log.level") as LogLevel, file: get("log.file.filename"), format, bytesMax: integer("log.file.max-size") * mebibyte },
+    tls: given === 0 ? null : { ...tls, allowedCommonNames: values.get("security.cert-allowed-cn") as readonly string[] },
+    capacityBytes: integer("raftstore.capacity"),
+    values,
+    warnings,
+    integer,
+    flag,
+  };
+}
+
+/** As the file says it: for `/config`. Sizes and durations keep their units. */
+export function configDocument(config: ServerConfig): Record<string, unknown> {
+  const document: Record<string, unknown> = {};
+  for (const [key, value] of config.values) {
+    if (key === "log-level" || key === "log-file") continue;
+    const path = key.split(".");
+    let table = document;
+    for (const part of path.slice(0, -1)) table = (table[part] ??= {}) as Record<string, unknown>;
+    const kind = keys[key]?.kind;
+    table[path.at(-1) as string] =
+      kind === "size" ? sizeText(value as number) : kind === "duration" ? durationText(value as number) : value;
+  }
+  return document;
+}
+
+function sizeText(bytes: number): string {
+  for (const [unit, factor] of [
+    ["GiB", 1024 * mebibyte],
+    ["MiB", mebibyte],
+    ["KiB", kibibyte],
+  ] as const)
+    if (bytes > 0 && bytes % factor === 0) return `${bytes / factor}${unit}`;
+  return `${bytes}B`;
+}
+
+function durationText(ms: number): string {
+  for (const [unit, factor] of [
+    ["h", 3_600_000],
+    ["m", 60_000],
+    ["s", 1000],
+  ] as const)
+    if (ms > 0 && ms % factor === 0) return `${ms / factor}${unit}`;
+  return ms === 0 ? "0s" : `${ms}ms`;
+}
+
+export function readTls(tls: ServerConfig["tls"], readFile: (path: string) => string): TlsFiles | null {
+  if (tls === null) return null;
+  const read = (path: string, key: string): string => {
+    try {
+      return readFile(path);
+    } catch (error) {
+      throw storeErrors.badConfig(["configuration", `security.${key}`, `${path} cannot be read`], error);
+    }
+  };
+  return { ca: read(tls.ca, "ca-path"), cert: read(tls.cert, "cert-path"), key: read(tls.key, "key-path") };
+}
