@@ -9,6 +9,11 @@ import type { LeaseId, Metastore } from "./metastore.ts";
 export interface Session extends AsyncDisposable {
   readonly lease: LeaseId;
   readonly ttlSeconds: number;
+  /**
+   * On the World's monotonic clock: until then the lease holds for sure. A process that was frozen finds out by looking before it acts;
+   * `lost` may come after what had arrived meanwhile.
+   */
+  readonly deadlineMs: number;
   /** Aborts when the lease is gone, or may be gone. Its reason is the error. Not aborted by `close`. */
   readonly lost: AbortSignal;
   /** Revokes the lease, so that others need not wait for it to expire; gives up after a second. */
@@ -72,5 +77,14 @@ export async function openSession(
       await Promise.race([store.revokeLease(granted.id).catch(() => {}), world.clock.sleep(1000, patience.signal).catch(() => {})]);
       patience.abort();
     })());
-  return { lease: granted.id, ttlSeconds: granted.ttlSeconds, lost: lost.signal, close, [Symbol.asyncDispose]: close };
+  return {
+    lease: granted.id,
+    ttlSeconds: granted.ttlSeconds,
+    get deadlineMs() {
+      return deadlineMs;
+    },
+    lost: lost.signal,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }

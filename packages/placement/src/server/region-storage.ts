@@ -1,0 +1,118 @@
+/**
+ * Regions on the disk of this member, so that a start need not wait for heartbeats. A cache: what a crash loses comes back with the next
+ * heartbeats, so changes are gathered and written together, without a sync of their own.
+ */
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Logger, Timer, World } from "@skein/base";
+import { pdErrors } from "../errors.ts";
+import type { RegionId, RegionMeta } from "../core/model.ts";
+import { Region } from "../wire/metapb.ts";
+import { regionMessage, regionOf } from "./convert.ts";
+
+export interface RegionStorage extends Disposable {
+  save(region: RegionMeta): void;
+  delete(id: RegionId): void;
+  /** In the order of ids. */
+  load(each: (region: RegionMeta) => void): void;
+  clear(): void;
+  flush(): void;
+}
+
+const flushAfterMs = 1000;
+const pendingMax = 4096;
+
+/** Throws `regionStorage`. `:memory:` keeps nothing. */
+export function openRegionStorage(world: World, path: string): RegionStorage {
+  try {
+    return new SqliteRegions(world, path);
+  } catch (error) {
+    throw pdErrors.regionStorage([path], error);
+  }
+}
+
+class SqliteRegions implements RegionStorage {
+  readonly #world: World;
+  readonly #log: Logger;
+  readonly #path: string;
+  readonly #database: DatabaseSync;
+  readonly #put: StatementSync;
+  readonly #remove: StatementSync;
+  readonly #pending = new Map<RegionId, Uint8Array | null>();
+  #timer: Timer | null = null;
+
+  constructor(world: World, path: string) {
+    this.#world = world;
+    this.#log = world.log.with({ component: "region-storage" });
+    this.#path = path;
+    this.#database = new DatabaseSync(path);
+    this.#database.exec(
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; CREATE TABLE IF NOT EXISTS regions (id INTEGER PRIMARY KEY, meta BLOB NOT NULL)",
+    );
+    this.#put = this.#database.prepare("INSERT OR REPLACE INTO regions (id, meta) VALUES (?, ?)");
+    this.#remove = this.#database.prepare("DELETE FROM regions WHERE id = ?");
+  }
+
+  save(region: RegionMeta): void {
+    this.#add(region.id, Region.encode(regionMessage(region)));
+  }
+
+  delete(id: RegionId): void {
+    this.#add(id, null);
+  }
+
+  load(each: (region: RegionMeta) => void): void {
+    this.flush();
+    for (const row of this.#database.prepare("SELECT meta FROM regions ORDER BY id").iterate()) {
+      const meta = row["meta"];
+      if (meta instanceof Uint8Array) each(regionOf(Region.decode(meta)));
+    }
+  }
+
+  clear(): void {
+    this.#pending.clear();
+    this.#database.exec("DELETE FROM regions");
+  }
+
+  flush(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    if (this.#pending.size === 0) return;
+    try {
+      this.#database.exec("BEGIN");
+      for (const [id, meta] of this.#pending) {
+        if (meta === null) this.#remove.run(id);
+        else this.#put.run(id, meta);
+      }
+      this.#database.exec("COMMIT");
+      this.#pending.clear();
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      throw pdErrors.regionStorage([this.#path], error);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    try {
+      this.flush();
+    } catch (error) {
+      this.#log.warn("the last regions are not kept; they come back with heartbeats", { error });
+    }
+    this.#database.close();
+  }
+
+  #add(id: RegionId, meta: Uint8Array | null): void {
+    this.#pending.set(id, meta);
+    if (this.#pending.size >= pendingMax) return this.#flushOrKeep();
+    this.#timer ??= this.#world.clock.timer(flushAfterMs, () => this.#flushOrKeep());
+  }
+
+  /** A full disk is no reason to stop serving: it is tried again, and what does not fit is dropped. */
+  #flushOrKeep(): void {
+    try {
+      this.flush();
+    } catch (error) {
+      this.#log.warn("regions cannot be kept", { error });
+      if (this.#pending.size >= pendingMax * 16) this.#pending.clear();
+    }
+  }
+}
