@@ -216,17 +216,18 @@ export class Raft {
   }
 
   /**
-   * What is known from elsewhere to be committed: the log up to the last of `entries`, of which this peer may lack the end. It
-   * must have what comes before them, or have them. False when it has not.
+   * What is known from elsewhere to be committed: the log up to the last of `entries`, of which this peer may lack the end. What it
+   * has before them must be known to be the same as what is committed. False when it lacks something before them.
    */
   learnCommitted(entries: readonly Entry[]): boolean {
     const last = entries.at(-1);
     if (last === undefined || last.index <= this.#log.committed) return true;
     if (!this.#log.matches(last.index, last.term)) {
-      const missing = entries.filter(({ index }) => index > this.#log.committed);
+      const agreed = entries.findLastIndex(({ index, term }) => this.#log.matches(index, term));
+      const missing = entries.slice(agreed + 1).filter(({ index }) => index > this.#log.committed);
       const previous = (missing[0] as Entry).index - 1;
       const previousTerm = this.#log.term(previous);
-      if (previous > this.#log.committed || previousTerm === undefined) return false;
+      if (previousTerm === undefined) return false;
       if (this.#role !== "follower") this.#becomeFollower(Math.max(this.#term, last.term), 0);
       else if (last.term > this.#term) this.#becomeFollower(last.term, 0);
       if (this.#log.appendFrom(previous, previousTerm, missing) === false) return false;

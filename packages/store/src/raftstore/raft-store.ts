@@ -631,7 +631,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       (target.endKey.length > 0 && compareKeys(target.endKey, region.startKey) === 0);
     if (!isNeighbour) throw refuse("the regions are no neighbours");
     const local = this.peers.get(target.id);
-    if (local === undefined || !sameEpoch(local.region, target)) throw refuse("the target has moved on");
+    if (local === undefined || local.kind !== "normal" || !sameEpoch(local.region, target)) throw refuse("the target has moved on");
     const places = (of: Region) =>
       of.peers
         .map(({ storeId, role }) => `${storeId}:${role}`)
@@ -1161,7 +1161,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     const command = decodeCommand(entry.data);
     if (command === null || command.kind === "writes") return true;
     if (command.kind === "split") return command.parts.every(({ regionId }) => this.peers.get(regionId)?.isInstalling !== true);
-    if (command.kind !== "commitMerge" || !sameEpoch(command.epoch, peer.region)) return true;
+    if (command.kind !== "commitMerge" || peer.kind === "merging" || !sameEpoch(command.epoch, peer.region)) return true; // refused
     const source = this.peers.get(command.source.id);
     if (source === undefined || !source.isInitialized) {
       this.fatal(raftstoreErrors.regionMissing([command.source.id, peer.regionId]));
@@ -1350,9 +1350,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     const { merge } = peer;
     if (merge === null || peer.kind !== "merging" || peer.applied < merge.commit) return;
     const target = this.peers.get(merge.target.id);
-    if (target === undefined || !target.isInitialized) return;
-    if (sameEpoch(target.region, merge.target)) {
-      if (!target.isLeader || !target.hasAppliedOwnTerm) return;
+    if (target?.isInitialized === false) return;
+    if (target !== undefined && sameEpoch(target.region, merge.target)) {
+      if (!target.isLeader || target.kind !== "normal" || !target.hasAppliedOwnTerm) return;
       const from = Math.max(merge.minIndex, peer.log.firstIndex);
       const entries = peer.log.entries(from, merge.commit + 1, Number.POSITIVE_INFINITY);
       if (entries.at(-1)?.index !== merge.commit) return;
@@ -1367,10 +1367,18 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       this.background(this.propose(target, command).catch(() => {})); // tried again with the next check
       return;
     }
-    const hasMovedOn = target.region.version > merge.target.version || target.region.confVer > merge.target.confVer;
+    // Moved on as this store saw it apply: had the target taken this region in before, this peer would be gone. A target that was
+    // destroyed here at the very epoch may have done so elsewhere.
+    const last = target?.region ?? this.#tombstoneOf(merge.target.id);
+    const hasMovedOn = last !== null && (last.version > merge.target.version || last.confVer > merge.target.confVer);
     if (!hasMovedOn || !peer.isLeader) return;
     const { confVer, version } = peer.region;
     this.background(this.propose(peer, { kind: "rollbackMerge", epoch: { confVer, version }, commit: merge.commit }).catch(() => {}));
+  }
+
+  #tombstoneOf(regionId: number): Region | null {
+    const bytes = this.engine.get("local", regionStateKey(regionId));
+    return bytes === null ? null : decodeRegionState(bytes).region;
   }
 
   // ── snapshots ───────────────────────────────────────────────────────────────────────────────────────────────────────

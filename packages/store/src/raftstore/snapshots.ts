@@ -194,7 +194,13 @@ export class Snapshots {
     const store = this.#store;
     const peer = store.peers.get(region.id);
     if (peer === undefined || peer.id !== to.id || !peer.isInitialized || peer.isInstalling || peer.applied < index) return;
-    peer.raft.step({ from: from.id, to: to.id, term: raftTerm, kind: "snapshot", snapshot: { index, term, membership: membershipOf(region) } });
+    peer.raft.step({
+      from: from.id,
+      to: to.id,
+      term: raftTerm,
+      kind: "snapshot",
+      snapshot: { index, term, membership: membershipOf(region) },
+    });
     store.markDirty(peer);
   }
 

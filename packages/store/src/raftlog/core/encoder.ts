@@ -102,7 +102,8 @@ export class Decoder {
   readonly #end: number;
 
   constructor(input: Uint8Array, at = 0, end = input.length) {
-    this.#input = input;
+    // Not a Buffer: whose `slice` would be a view.
+    this.#input = input.constructor === Uint8Array ? input : new Uint8Array(input.buffer, input.byteOffset, input.byteLength);
     this.#at = at;
     this.#end = end;
   }
