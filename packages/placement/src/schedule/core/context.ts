@@ -27,6 +27,8 @@ export interface PlacementPolicy {
   suggest(region: RegionView): PlacementChange | null;
   /** All peers that are wanted are there, where they should be, and none beyond. */
   isSatisfied(region: RegionView): boolean;
+  /** How many peers the region should have, learners too. */
+  wantedPeers(region: RegionView): number;
   /** By rules alone. */
   mayLead(region: RegionView, storeId: StoreId): boolean;
   /** A peer on `to` in place of the one on `from` is as good: same rules met, as well apart from the others. */

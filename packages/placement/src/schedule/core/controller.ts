@@ -223,7 +223,7 @@ export function createOperatorController(options: ControllerOptions): OperatorCo
     tick: (nowMs) => {
       const due: { region: RegionView; action: RegionAction }[] = [];
       influenceCache = null; // regions have grown and moved since
-      for (const entry of [...running.values()]) {
+      for (const entry of running.values()) {
         if (nowMs < entry.pushAtMs) continue;
         const region = options.view().region(entry.operator.regionId);
         if (look(entry, region, nowMs) === null || region === null) continue;

@@ -96,7 +96,7 @@ export function createHotCache(thresholds: () => HotThresholds): HotCache {
       const where = places.write.get(region.meta.id);
       if (region.bytesWritten === 0 && region.keysWritten === 0 && where === undefined) return; // the common case costs nothing
       if (where !== undefined)
-        for (const storeId of [...where])
+        for (const storeId of where)
           if (!region.meta.peers.some((peer) => peer.storeId === storeId)) drop("write", storeId, region.meta.id);
       if (region.intervalS <= 0) return;
       const load: Load = [region.bytesWritten / region.intervalS, region.keysWritten / region.intervalS, 0];
@@ -128,7 +128,7 @@ export function createHotCache(thresholds: () => HotThresholds): HotCache {
         });
       }
       // Stores name only the peers with the most reads: the others were not hot.
-      for (const peer of [...(caches.read.get(storeId)?.values() ?? [])])
+      for (const peer of caches.read.get(storeId)?.values() ?? [])
         if (!seen.has(peer.regionId)) put("read", { ...peer, load: zero, lastMs: nowMs });
     },
     onStore: (storeId, kind, load) => void stores[kind].set(storeId, mix(stores[kind].get(storeId) ?? load, load)),
@@ -141,12 +141,11 @@ export function createHotCache(thresholds: () => HotThresholds): HotCache {
       return false;
     },
     forget: (regionId) => {
-      for (const kind of ["write", "read"] as const)
-        for (const storeId of [...(places[kind].get(regionId) ?? [])]) drop(kind, storeId, regionId);
+      for (const kind of ["write", "read"] as const) for (const storeId of places[kind].get(regionId) ?? []) drop(kind, storeId, regionId);
     },
     forgetStore: (storeId) => {
       for (const kind of ["write", "read"] as const) {
-        for (const regionId of [...(caches[kind].get(storeId)?.keys() ?? [])]) drop(kind, storeId, regionId);
+        for (const regionId of caches[kind].get(storeId)?.keys() ?? []) drop(kind, storeId, regionId);
         stores[kind].delete(storeId);
       }
     },

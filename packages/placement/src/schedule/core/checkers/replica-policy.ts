@@ -108,6 +108,7 @@ export function createReplicaPolicy(contextOf: () => ScheduleContext): Placement
       return null;
     },
     isSatisfied: (region) => voters(region.meta).length === contextOf().replication.maxReplicas && learners(region.meta).length === 0,
+    wantedPeers: () => contextOf().replication.maxReplicas,
     mayLead: () => true,
     isAsGood: (region, from, to) => {
       const context = contextOf();

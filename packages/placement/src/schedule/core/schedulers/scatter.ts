@@ -72,7 +72,7 @@ export function createScatterer(): Scatterer {
       if (stays) return null;
       return buildPlan({
         description: "scatter-region",
-        kinds: [],
+        kinds: ["admin"],
         priority: "high",
         view: context.view,
         region,

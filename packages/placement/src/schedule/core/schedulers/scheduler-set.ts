@@ -8,7 +8,7 @@ import type { SchedulerEntry } from "../../../server/config/core/items.ts";
 import type { ScheduleContext } from "../context.ts";
 import type { HotCache } from "../hot-cache.ts";
 import { hexOfKey, keyOfHex } from "../keys.ts";
-import type { Operator, OperatorKind } from "../operator.ts";
+import type { Operator } from "../operator.ts";
 import { balanceLeader } from "./balance-leader.ts";
 import { balanceRegion } from "./balance-region.ts";
 import { type Dimension, type HotRegionConfig, hotRegion, hotRegionDefaults } from "./hot-region.ts";
@@ -99,7 +99,7 @@ export function createScheduler(
   const type = schedulerTypes.find((each) => each === entry.type);
   if (type === undefined) return null;
   const made = config ?? defaultConfig(type);
-  const name = schedulerName(type, String(made["range-name"] ?? ""));
+  const name = schedulerName(type, textOf(made["range-name"]));
   return {
     name,
     type,
@@ -146,7 +146,13 @@ export function isPaused(scheduler: Scheduler, nowMs: number): boolean {
   return nowMs < scheduler.resumeAtMs;
 }
 
-const limitOf: Readonly<Partial<Record<SchedulerType, OperatorKind>>> = {
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+type LimitedKind = "leader" | "region" | "merge" | "hot-region";
+
+const limitOf: Readonly<Partial<Record<SchedulerType, LimitedKind>>> = {
   "balance-leader": "leader",
   "evict-leader": "leader",
   "grant-leader": "leader",
@@ -192,8 +198,8 @@ export function runScheduler(scheduler: Scheduler, context: ScheduleContext, hot
         new Map([[scheduler.evicted, [{ startKey: new Uint8Array(), endKey: new Uint8Array() }]]]),
       );
     case "scatter-range": {
-      const start = keyOfHex(String(scheduler.config["start-key"])) ?? new Uint8Array();
-      const end = keyOfHex(String(scheduler.config["end-key"])) ?? new Uint8Array();
+      const start = keyOfHex(textOf(scheduler.config["start-key"])) ?? new Uint8Array();
+      const end = keyOfHex(textOf(scheduler.config["end-key"])) ?? new Uint8Array();
       const within = { ...context, view: rangeView(context.view, start, end) };
       const leaders = balanceLeader(within, { batch: 1, description: `${scheduler.name}-leader` });
       return leaders.operators.length > 0 ? leaders : balanceRegion(within, `${scheduler.name}-region`);
@@ -201,7 +207,7 @@ export function runScheduler(scheduler: Scheduler, context: ScheduleContext, hot
   }
 }
 
-function limitFor(context: ScheduleContext, kind: OperatorKind): number {
+function limitFor(context: ScheduleContext, kind: LimitedKind): number {
   const { schedule } = context;
   switch (kind) {
     case "leader":
@@ -212,8 +218,6 @@ function limitFor(context: ScheduleContext, kind: OperatorKind): number {
       return schedule.mergeScheduleLimit;
     case "hot-region":
       return schedule.hotRegionScheduleLimit;
-    default:
-      return Number.POSITIVE_INFINITY;
   }
 }
 

@@ -1,0 +1,96 @@
+/** What requests and turns do with operators: add them and ask the leader at once, scatter, split. */
+import type { RegionId, RegionView } from "../core/model.ts";
+import { splitPlan } from "./core/builder.ts";
+import type { RunningOperator } from "./core/controller.ts";
+import { compareKeys } from "./core/keys.ts";
+import type { Operator } from "./core/operator.ts";
+import type { SchedulingState } from "./state.ts";
+
+/** Adds operators and asks the leader at once, without waiting for its next heartbeat. */
+export function addAndPush(state: SchedulingState, operators: readonly Operator[], nowMs: number): boolean {
+  const result = state.controller.add(operators, nowMs);
+  if (!result.isAdded) return false;
+  for (const operator of operators) {
+    const region = state.services.cluster.region(operator.regionId);
+    if (region === null) continue;
+    const action = state.controller.onHeartbeat(region, nowMs);
+    if (action !== null) state.services.operators.push(region, action);
+  }
+  return true;
+}
+
+export function wireStatus(running: RunningOperator): "SUCCESS" | "TIMEOUT" | "CANCEL" | "REPLACE" | "RUNNING" {
+  switch (running.status) {
+    case "created":
+    case "started":
+      return "RUNNING";
+    case "success":
+      return "SUCCESS";
+    case "timeout":
+      return "TIMEOUT";
+    case "replaced":
+      return "REPLACE";
+    case "canceled":
+    case "expired":
+      return "CANCEL";
+  }
+}
+
+export async function scatterRegions(
+  state: SchedulingState,
+  regionIds: readonly RegionId[],
+  group: string,
+): Promise<{ readonly finishedPercentage: number; readonly failedRegionIds: readonly RegionId[] }> {
+  await state.ensureIds(Math.min(256, 8 * regionIds.length));
+  const failed: RegionId[] = [];
+  for (const id of regionIds) {
+    const region = state.services.cluster.region(id);
+    if (region === null) {
+      failed.push(id);
+      continue;
+    }
+    await state.ensureIds(8);
+    const context = state.context();
+    const plan = state.scatterer.scatter(context, region, group);
+    if (plan === null) continue;
+    if (!("operator" in plan) || !addAndPush(state, [plan.operator], context.nowMs)) failed.push(id);
+  }
+  const done = regionIds.length - failed.length;
+  return { finishedPercentage: regionIds.length === 0 ? 100 : Math.floor((100 * done) / regionIds.length), failedRegionIds: failed };
+}
+
+/** Asks for splits at the keys and waits for them, a second at a time. */
+export async function splitAt(
+  state: SchedulingState,
+  keys: readonly Uint8Array[],
+  retriesMax: number,
+): Promise<{ readonly finishedPercentage: number; readonly regionIds: readonly RegionId[] }> {
+  const { services } = state;
+  const { clock } = services.world;
+  const isSplit = (key: Uint8Array) => {
+    const region = services.cluster.regionByKey(key);
+    return region !== null && compareKeys(region.meta.startKey, key) === 0;
+  };
+  for (let tries = 0; tries <= Math.min(Math.max(retriesMax, 1), 60); tries++) {
+    const open = new Map<RegionId, { region: RegionView; keys: Uint8Array[] }>();
+    for (const key of keys) {
+      const region = services.cluster.regionByKey(key);
+      if (region === null || isSplit(key)) continue;
+      const entry = open.get(region.meta.id) ?? { region, keys: [] };
+      entry.keys.push(key);
+      open.set(region.meta.id, entry);
+    }
+    if (open.size === 0) break;
+    for (const entry of open.values())
+      if (state.controller.get(entry.region.meta.id) === null)
+        addAndPush(
+          state,
+          [splitPlan({ description: "region-splitter", kinds: ["admin"] }, entry.region, "useKey", entry.keys)],
+          clock.nowMs(),
+        );
+    await clock.sleep(1000);
+  }
+  const done = keys.filter(isSplit);
+  const regionIds = done.map((key) => services.cluster.regionByKey(key)?.meta.id ?? 0).filter((id) => id !== 0);
+  return { finishedPercentage: keys.length === 0 ? 100 : Math.floor((100 * done.length) / keys.length), regionIds };
+}
