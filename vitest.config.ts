@@ -23,7 +23,9 @@ export default defineConfig({
       ),
       kind("simulation", ["{packages,tests}/**/*.simulation.test.ts"], [], 120_000),
       kind("integration", ["{packages,tests}/**/*.integration.test.ts"], [], 180_000),
-      kind("e2e", ["{packages,tests}/**/*.e2e.test.ts"], [], 600_000),
+      kind("e2e", ["{packages,tests}/**/*.e2e.test.ts"], ["tests/clients/**"], 600_000),
+      // programs of other languages, which have to be built first
+      kind("clients", ["tests/clients/**/*.e2e.test.ts"], [], 600_000),
     ],
   },
 });

@@ -29,7 +29,7 @@ func bankChecks(endpoints []string, duration time.Duration) ([]check, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := fmt.Sprintf("bank-go-%d-", time.Now().UnixNano())
+	p := prefix("bank-go")
 	names := keys(p+"account-", accounts)
 	return []check{{"the sum of all accounts, under transfers", func(ctx context.Context) error {
 		var pairs [][]byte

@@ -114,6 +114,15 @@ func first(errs ...error) error {
 	return nil
 }
 
+// prefix of this run's keys: the driver may give the stamp, to split regions inside.
+func prefix(name string) string {
+	stamp := os.Getenv("SKEIN_STAMP")
+	if stamp == "" {
+		stamp = strconv.FormatInt(time.Now().UnixNano(), 10)
+	}
+	return name + "-" + stamp + "-"
+}
+
 func b(text string) []byte { return []byte(text) }
 
 func keys(prefix string, count int) [][]byte {

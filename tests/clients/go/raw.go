@@ -22,7 +22,7 @@ func rawChecks(endpoints []string) ([]check, error) {
 		return nil, err
 	}
 	atomic.SetAtomicForCAS(true)
-	p := fmt.Sprintf("raw-go-%d-", time.Now().UnixNano())
+	p := prefix("raw-go")
 	name := func(text string) []byte { return b(p + text) }
 
 	return []check{

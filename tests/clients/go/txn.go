@@ -113,7 +113,7 @@ func txnChecks(endpoints []string) ([]check, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := fmt.Sprintf("txn-go-%d-", time.Now().UnixNano())
+	p := prefix("txn-go")
 	name := func(text string) []byte { return b(p + text) }
 
 	var checks []check

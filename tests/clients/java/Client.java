@@ -106,6 +106,12 @@ public final class Client {
     if (!got.equals(expected)) throw new IllegalStateException(what + ": got " + got + ", expected " + expected);
   }
 
+  /** Of this run's keys: the driver may give the stamp, to split regions inside. */
+  private static String prefix(String name) {
+    String stamp = System.getenv("SKEIN_STAMP");
+    return name + "-" + (stamp == null ? String.valueOf(System.nanoTime()) : stamp) + "-";
+  }
+
   private static ByteString b(String text) {
     return ByteString.copyFromUtf8(text);
   }
@@ -139,7 +145,7 @@ public final class Client {
     TiConfiguration atomicConfig = TiConfiguration.createRawDefault(endpoints);
     atomicConfig.setEnableAtomicForCAS(true);
     RawKVClient atomic = TiSession.create(atomicConfig).createRawClient();
-    String p = "raw-java-" + System.nanoTime() + "-";
+    String p = prefix("raw-java");
 
     check(
         "put, get, overwrite, delete",
@@ -296,7 +302,7 @@ public final class Client {
     TiSession session = TiSession.create(TiConfiguration.createDefault(endpoints));
     TiSession otherSession = TiSession.create(TiConfiguration.createDefault(endpoints));
     KVClient other = otherSession.createKVClient();
-    String p = "txn-java-" + System.nanoTime() + "-";
+    String p = prefix("txn-java");
 
     check(
         "commit: 2pc",
@@ -385,7 +391,7 @@ public final class Client {
     TiSession auditSession = TiSession.create(TiConfiguration.createDefault(endpoints));
     KVClient client = session.createKVClient();
     KVClient auditor = auditSession.createKVClient();
-    String p = "bank-java-" + System.nanoTime() + "-";
+    String p = prefix("bank-java");
     List<String> keys = names(p + "account-", ACCOUNTS);
     check(
         "the sum of all accounts, under transfers",

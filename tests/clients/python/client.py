@@ -27,8 +27,13 @@ def want(what, got, expected):
         raise Wrong(f"{what}: got {str(got)[:200]}, expected {str(expected)[:200]}")
 
 
-def names(prefix, count):
-    return [f"{prefix}{i:05d}".encode() for i in range(count)]
+def prefix(name):
+    """Of this run's keys: the driver may give the stamp, to split regions inside."""
+    return f"{name}-{os.environ.get('SKEIN_STAMP') or time.time_ns()}-"
+
+
+def names(start, count):
+    return [f"{start}{i:05d}".encode() for i in range(count)]
 
 
 def pairs_of(found):
@@ -52,7 +57,7 @@ async def patiently(what, seconds=60):
 
 async def raw_checks(endpoints):
     client = await RawClient.connect(endpoints)
-    p = f"raw-py-{time.time_ns()}-"
+    p = prefix("raw-py")
 
     def name(text):
         return (p + text).encode()
@@ -115,7 +120,7 @@ async def raw_checks(endpoints):
 async def txn_checks(endpoints):
     client = await TransactionClient.connect(endpoints)
     other = await TransactionClient.connect(endpoints)
-    p = f"txn-py-{time.time_ns()}-"
+    p = prefix("txn-py")
 
     def name(text):
         return (p + text).encode()
@@ -257,7 +262,7 @@ async def txn_checks(endpoints):
 async def bank_checks(endpoints, seconds):
     client = await TransactionClient.connect(endpoints)
     auditor = await TransactionClient.connect(endpoints)
-    p = f"bank-py-{time.time_ns()}-"
+    p = prefix("bank-py")
     keys = names(p + "account-", ACCOUNTS)
 
     async def transfer(entry, pick):

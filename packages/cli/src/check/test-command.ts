@@ -8,11 +8,12 @@ import { countReport, type SuiteCounts } from "./core/vitest-report.ts";
 
 const help = `./skein test [--long] [filter …]
 
-Checks types, lint, format and house rules, then runs the unit, simulation, integration and end-to-end tests.
+Checks types, lint, format and house rules, then runs the unit, simulation, integration and end-to-end tests, and the stock
+clients of the region store (Go, Rust, Python, Java), which are built into .cache/clients/ the first time.
 The last line is "N passed, N failed"; the exit code is 0 when nothing failed. What this machine cannot run is listed with
 the reason. A suite's whole output is in .cache/test/<suite>.log.
 
-  --long     more seeds in every simulation and random workload (20 times as many fresh ones)
+  --long     more seeds in every simulation and random workload (20 times as many fresh ones), ten minutes of chaos in the store
   filter     only tests whose path contains one of these texts: ./skein test packages/mysql replicate`;
 
 const folder = join(checkoutFolder, ".cache", "test");
@@ -164,6 +165,6 @@ function testSuites(filters: readonly string[], env: Readonly<Record<string, str
   return [
     ...(filters.length === 0 ? [suite("house", "unit", ["tests/house"])] : []),
     suite("unit", "unit", filters.length === 0 ? ["--exclude", "tests/house/**"] : filters),
-    ...["simulation", "integration", "e2e"].map((project) => suite(project, project, filters)),
+    ...["simulation", "integration", "e2e", "clients"].map((project) => suite(project, project, filters)),
   ];
 }

@@ -42,8 +42,10 @@ fn pair(pair: KvPair) -> (Vec<u8>, Vec<u8>) {
     (key.into(), value)
 }
 
-fn stamp() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_nanos()).unwrap_or(0)
+/// Of this run's keys: the driver may give the stamp, to split regions inside.
+fn prefix(name: &str) -> String {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_nanos()).unwrap_or(0).to_string();
+    format!("{name}-{}-", std::env::var("SKEIN_STAMP").unwrap_or_else(|_| now()))
 }
 
 /// Repeats what another transaction, or harm to the cluster, is in the way of.
@@ -107,7 +109,7 @@ async fn main() {
 async fn raw(endpoints: Vec<String>, report: &mut Report) -> Outcome {
     let client = RawClient::new(endpoints).await.map_err(text)?;
     let atomic = client.with_atomic_for_cas();
-    let p = format!("raw-rs-{}-", stamp());
+    let p = prefix("raw-rs");
 
     let (c, key) = (client.clone(), format!("{p}a"));
     report
@@ -279,7 +281,7 @@ async fn read(client: &TransactionClient, key: &str) -> Result<Option<Vec<u8>>, 
 async fn txn(endpoints: Vec<String>, report: &mut Report) -> Outcome {
     let client = Arc::new(TransactionClient::new(endpoints.clone()).await.map_err(text)?);
     let other = Arc::new(TransactionClient::new(endpoints.clone()).await.map_err(text)?);
-    let p = format!("txn-rs-{}-", stamp());
+    let p = prefix("txn-rs");
 
     for (number, name) in ["2pc", "pessimistic", "async commit", "pessimistic async", "1pc", "pessimistic 1pc"].iter().enumerate() {
         let (c, o, key) = (client.clone(), other.clone(), format!("{p}{name}"));
@@ -509,7 +511,7 @@ async fn balances(client: &TransactionClient, p: &str) -> Result<Vec<i64>, Strin
 async fn bank(endpoints: Vec<String>, seconds: u64, report: &mut Report) -> Outcome {
     let client = Arc::new(TransactionClient::new(endpoints.clone()).await.map_err(text)?);
     let auditor = Arc::new(TransactionClient::new(endpoints).await.map_err(text)?);
-    let p = format!("bank-rs-{}-", stamp());
+    let p = prefix("bank-rs");
     let check = async move {
         let keys = Arc::new(names(&format!("{p}account-"), ACCOUNTS));
         let opened: Vec<(String, String)> = keys.iter().map(|key| (key.clone(), BALANCE.to_string())).collect();

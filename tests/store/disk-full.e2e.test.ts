@@ -1,0 +1,76 @@
+/** A store whose disk is full refuses writes by a coded error, loses nothing, and goes on when there is room again. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { nodeWorld } from "@skein/base";
+import { planTopology, startRegionCluster } from "@skein/cli";
+import { createKvClient } from "@skein/kvclient";
+import { serverErrors } from "@skein/servers";
+import { expect, test } from "vitest";
+
+const world = nodeWorld();
+const value = Buffer.alloc(8 * 1024, "v");
+const key = (number: number) => Buffer.from(`full/${String(number).padStart(6, "0")}`);
+
+test("one of three disks is full: writes go on; all are full: writes are refused, what was acknowledged stays, room heals", async () => {
+  if (process.getuid?.() !== 0) throw serverErrors.programMissing(["a small file system, which takes root to mount,"]);
+  const folder = await mkdtemp(join(tmpdir(), "skein-full-"));
+  const names = ["store-1", "store-2", "store-3"];
+  const mounts: string[] = [];
+  try {
+    for (const name of names) {
+      const mount = join(folder, `disk-${name}`);
+      await world.disk.makeFolder(mount);
+      const { code, stderr } = await world.processes.run("mount", ["-t", "tmpfs", "-o", "size=192m,mode=700", "tmpfs", mount]);
+      if (code !== 0) throw serverErrors.programMissing([`a small file system (${stderr.trim()})`]);
+      mounts.push(mount);
+    }
+    const dataFolders = new Map(names.map((name, i) => [name, join(mounts[i] ?? "", "data")]));
+    await using cluster = await startRegionCluster(world, folder, {
+      topology: planTopology({ pds: 1, stores: 3, labels: [] }),
+      network: "loopback",
+      dataFolders,
+    });
+    await cluster.untilReady();
+    await using client = createKvClient(world, { endpoints: cluster.pdEndpoints });
+    const raw = client.raw({ patienceMs: 4_000 });
+    let acknowledged = 0;
+    const write = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        await raw.put(key(acknowledged), value);
+        acknowledged++;
+      }
+    };
+    const fill = async (mount: string) => {
+      const { availableBytes } = await world.disk.freeSpace(mount);
+      const ballast = Buffer.alloc(1024 * 1024);
+      const file = join(mount, "ballast");
+      for (let left = availableBytes; left > 0; left -= ballast.length)
+        // the last piece does not fit: that is the purpose
+        await writeFile(file, ballast, { flag: "a" }).catch(() => {});
+    };
+    const untilAllThere = async () => {
+      const patient = client.raw({ patienceMs: 60_000 });
+      await patient.put(key(acknowledged), value);
+      acknowledged++;
+      const found = await patient.scan({ start: key(0), end: Buffer.from("full0"), limit: acknowledged + 1_000 });
+      const there = new Set(found.map((pair) => Buffer.from(pair.key).toString()));
+      const lost = Array.from({ length: acknowledged }, (_, i) => key(i).toString()).filter((each) => !there.has(each));
+      expect(lost, await cluster.logs()).toEqual([]);
+    };
+
+    await write(50);
+    await fill(mounts[0] ?? "");
+    await untilAllThere();
+    for (const mount of mounts.slice(1)) await fill(mount);
+    // logs are preallocated: some writes still fit
+    await expect(write(40_000), "the stores took all that was written to full disks").rejects.toThrow();
+
+    for (const mount of mounts) await rm(join(mount, "ballast"), { force: true });
+    for (const store of cluster.stores) if (store.state === "dead") await store.start();
+    await untilAllThere();
+  } finally {
+    for (const mount of mounts) await world.processes.run("umount", ["-l", mount]);
+    await rm(folder, { recursive: true, force: true });
+  }
+}, 180_000);
