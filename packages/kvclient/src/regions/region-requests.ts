@@ -17,7 +17,7 @@ export const moved: unique symbol = Symbol("moved");
 export type Moved = typeof moved;
 
 export interface SendOptions {
-  /** Of one try. Default 20 000: the store's own patience with a region. */
+  /** Of one try. Default 6000: longer than an election takes, so that a store that hangs is left in time. */
   readonly timeoutMs?: number;
   readonly context?: Input<kvrpcpb.Context>;
   /** Called when it is not known whether the store did what was asked. */
@@ -28,7 +28,7 @@ interface WithRegionError {
   readonly region_error: errorpb.Error | null;
 }
 
-const requestMs = 20_000;
+const requestMs = 6000;
 
 export class RegionRequests {
   readonly regions: RegionCache;
