@@ -1,4 +1,7 @@
 /** What the region peers need of the placement driver. `createPdLink` makes it of a client; tests have a model. */
+import type { RegionMeta, StoreMeta } from "@skein/placement";
+import type { PdClient } from "@skein/placement/client";
+import { type eraftpb, type pdpb, regionMessage, regionOf } from "@skein/placement/wire";
 import type { Epoch, PeerChange, Region, SplitPart } from "./core/region.ts";
 
 /** What the placement driver wants done with a region, in answer to its leader's heartbeat. */
@@ -60,4 +63,130 @@ export interface PdLink {
   /** What is said in answer reaches `onRegionAction`. */
   regionHeartbeat(report: RegionReport): void;
   onRegionAction(listener: (action: RegionAction) => void): void;
+  /** The placement driver may know nothing of what it was told before. */
+  onConnected(listener: () => void): void;
+}
+
+export interface PdLinkOptions {
+  /** What the store says of itself. */
+  readonly store: (storeId: number) => StoreMeta;
+  /** Of the disk that the data is on. Bytes. */
+  readonly space: () => Promise<{ readonly capacity: number; readonly available: number; readonly usedSize: number }>;
+}
+
+function metaOf({ id, startKey, endKey, confVer, version, peers }: Region): RegionMeta {
+  return { id, startKey, endKey, epoch: { confVer, version }, peers: peers.map((peer) => ({ ...peer, isWitness: false })) };
+}
+
+function descriptionOf({ id, startKey, endKey, epoch, peers }: RegionMeta): Region {
+  return { id, startKey, endKey, ...epoch, peers: peers.map((peer) => ({ id: peer.id, storeId: peer.storeId, role: peer.role })) };
+}
+
+const changeKinds: Readonly<Record<eraftpb.ConfChangeType, PeerChange["kind"] | null>> = {
+  AddNode: "addVoter",
+  AddLearnerNode: "addLearner",
+  RemoveNode: "remove",
+  unrecognized: null,
+};
+
+function changesOf(changes: readonly pdpb.ChangePeer[]): PeerChange[] {
+  return changes.flatMap(({ peer, change_type }) => {
+    const kind = changeKinds[change_type];
+    return peer === null || kind === null ? [] : [{ kind, peerId: peer.id, storeId: peer.store_id }];
+  });
+}
+
+/** At most one action is in an answer; an empty `change_peer_v2` leaves a joint configuration. */
+export function actionOf(response: pdpb.RegionHeartbeatResponse): RegionAction | null {
+  const { region_id: regionId, region_epoch } = response;
+  const epoch: Epoch = { confVer: region_epoch?.conf_ver ?? 0, version: region_epoch?.version ?? 0 };
+  if (response.change_peer_v2 !== null)
+    return { kind: "changePeers", regionId, epoch, changes: changesOf(response.change_peer_v2.changes) };
+  if (response.change_peer !== null) return { kind: "changePeers", regionId, epoch, changes: changesOf([response.change_peer]) };
+  const transfer = response.transfer_leader;
+  if (transfer !== null) {
+    const peerId = transfer.peer?.id ?? transfer.peers[0]?.id;
+    return peerId === undefined ? null : { kind: "transferLeader", regionId, epoch, peerId };
+  }
+  if (response.split_region !== null) return { kind: "split", regionId, epoch, keys: response.split_region.keys };
+  const target = response.merge?.target ?? null;
+  return target === null ? null : { kind: "merge", regionId, epoch, target: descriptionOf(regionOf(target)) };
+}
+
+export function createPdLink(client: PdClient, options: PdLinkOptions): PdLink & Disposable {
+  let listener: ((action: RegionAction) => void) | null = null;
+  let connected: (() => void) | null = null;
+  const heartbeats = client.regionHeartbeats({
+    answer: (response) => {
+      const action = actionOf(response);
+      if (action !== null) listener?.(action);
+    },
+    connected: () => connected?.(),
+  });
+  return {
+    clusterId: () => client.clusterId(),
+    allocId: () => client.allocId(),
+    isBootstrapped: () => client.isBootstrapped(),
+    bootstrap: async (storeId, region) => (await client.bootstrap(options.store(storeId), metaOf(region))).isFirst,
+    regionById: async (regionId) => {
+      const found = await client.getRegionById(regionId);
+      return found === null ? null : descriptionOf(found.meta);
+    },
+    storeAddress: async (storeId) => {
+      const store = await client.getStore(storeId);
+      if (store === null || store.state === "tombstone") return null;
+      return store.peerAddress === "" ? store.address : store.peerAddress;
+    },
+    askBatchSplit: (region, count) => client.askBatchSplit(metaOf(region), count),
+    reportBatchSplit: (regions) => void client.reportBatchSplit(regions.map(metaOf)).catch(() => {}), // heartbeats say it, too
+    storeHeartbeat: async (report) => {
+      const { capacity, available, usedSize } = await options.space();
+      await client.storeHeartbeat({
+        stats: {
+          store_id: report.storeId,
+          capacity,
+          available,
+          used_size: usedSize,
+          region_count: report.regionCount,
+          sending_snap_count: report.sendingSnapCount,
+          receiving_snap_count: report.receivingSnapCount,
+          applying_snap_count: report.applyingSnapCount,
+          start_time: report.startTimeS,
+          is_busy: report.isBusy,
+          bytes_written: report.bytesWritten,
+          keys_written: report.keysWritten,
+          bytes_read: report.bytesRead,
+          keys_read: report.keysRead,
+          interval: { start_timestamp: report.intervalStartS, end_timestamp: report.intervalEndS },
+          damaged_regions_id: report.damagedRegionIds,
+        },
+      });
+    },
+    regionHeartbeat: (report) => {
+      const region = regionMessage(metaOf(report.region));
+      const peerOf = (id: number) => region.peers?.find((peer) => peer.id === id) ?? null;
+      // One that is not taken comes again with the next interval.
+      heartbeats.send({
+        region,
+        leader: peerOf(report.leaderPeerId),
+        term: report.term,
+        down_peers: report.downPeers.map(({ peerId, downSeconds }) => ({ peer: peerOf(peerId), down_seconds: downSeconds })),
+        pending_peers: report.pendingPeers.flatMap((id) => peerOf(id) ?? []),
+        bytes_written: report.bytesWritten,
+        keys_written: report.keysWritten,
+        bytes_read: report.bytesRead,
+        keys_read: report.keysRead,
+        approximate_size: report.approximateBytes,
+        approximate_keys: report.approximateKeys,
+        interval: { start_timestamp: report.intervalStartS, end_timestamp: report.intervalEndS },
+      });
+    },
+    onRegionAction: (run) => {
+      listener = run;
+    },
+    onConnected: (run) => {
+      connected = run;
+    },
+    [Symbol.dispose]: () => heartbeats.close(),
+  };
 }

@@ -140,6 +140,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   };
   readonly #config: RaftStoreConfig;
   #log: RaftLogStore | null = null;
+  clusterId = 0n;
   storeId = 0;
   readonly peers = new Map<number, Peer>();
   /** Peers with data, in key order. */
@@ -232,14 +233,18 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       }
     }
     await this.#clearGaps();
-    await this.transport.start({
-      onMessage: (envelope) => this.#onEnvelope(envelope),
-      onSnapshot: (header, chunks) => this.snapshots.receive(header, chunks),
-      onUnreachable: (storeId) => this.#onUnreachable(storeId),
-    });
+    const handlers = {
+      onMessage: (envelope: Envelope) => this.#onEnvelope(envelope),
+      onSnapshot: (header: Uint8Array, chunks: AsyncIterable<Uint8Array>) => this.snapshots.receive(header, chunks),
+      onUnreachable: (storeId: number) => this.#onUnreachable(storeId),
+    };
+    await this.transport.start(handlers, { clusterId: this.clusterId, storeId: this.storeId });
     for (const { peer, file } of installs) this.background(this.#install(peer, file, null));
     await this.snapshots.removeOthers(new Set(installs.map(({ file }) => file.path)));
     this.pd.onRegionAction((action) => this.onRegionAction(action));
+    this.pd.onConnected(() => {
+      for (const peer of this.peers.values()) if (peer.isLeader) this.reportRegion(peer);
+    });
     this.#reportedAtS = Math.floor(world.clock.nowMs() / 1000);
     // A region of one voter need not wait for anybody.
     for (const peer of this.peers.values()) {
@@ -255,6 +260,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   async #identify(): Promise<void> {
     const { engine, pd } = this;
     const clusterId = await pd.clusterId();
+    this.clusterId = clusterId;
     const ident = engine.get("local", identKey);
     if (ident !== null) {
       const view = new DataView(ident.buffer, ident.byteOffset, ident.byteLength);

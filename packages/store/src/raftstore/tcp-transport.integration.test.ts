@@ -16,12 +16,10 @@ const ports = new Map<number, number>();
 async function start(storeId: number, handlers: Partial<TransportHandlers> = {}, clusterId = 7n): Promise<TcpTransport> {
   const transport = createTcpTransport(world, {
     listen: { host: "127.0.0.1", port: 0 },
-    clusterId: () => clusterId,
-    storeId: () => storeId,
     resolve: async (id) => (ports.has(id) ? `127.0.0.1:${ports.get(id)}` : null),
     frameBytesMax: 1 << 20,
   });
-  await transport.start({ onMessage: () => {}, onSnapshot: async () => {}, onUnreachable: () => {}, ...handlers });
+  await transport.start({ onMessage: () => {}, onSnapshot: async () => {}, onUnreachable: () => {}, ...handlers }, { clusterId, storeId });
   ports.set(storeId, transport.port);
   open.push(transport);
   return transport;

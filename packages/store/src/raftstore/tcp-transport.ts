@@ -12,13 +12,11 @@ import { crc32 } from "node:zlib";
 import { Backoff, type Listener, type TlsFiles, type World } from "@skein/base";
 import { Decoder, Encoder } from "../raftlog/core/encoder.ts";
 import { decodeEnvelope, type Envelope, encodeEnvelope } from "./core/codec.ts";
-import type { StoreTransport, TransportHandlers } from "./transport.ts";
+import type { StoreIdentity, StoreTransport, TransportHandlers } from "./transport.ts";
 
 export interface TcpTransportOptions {
   /** "host:port" to listen at; port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
-  readonly clusterId: () => bigint;
-  readonly storeId: () => number;
   /** Where a store listens for others; null when it is not known. */
   readonly resolve: (storeId: number) => Promise<string | null>;
   readonly tls?: { readonly client: TlsFiles; readonly server: TlsFiles };
@@ -50,6 +48,7 @@ class Transport implements TcpTransport {
   readonly frameBytesMax: number;
   readonly silenceMs: number;
   handlers: TransportHandlers | null = null;
+  identity: StoreIdentity = { clusterId: 0n, storeId: 0 };
   #listener: Listener | null = null;
   readonly #links = new Map<number, Link>();
   readonly #dirty = new Set<Link>();
@@ -68,8 +67,9 @@ class Transport implements TcpTransport {
     return this.#listener?.port ?? 0;
   }
 
-  async start(handlers: TransportHandlers): Promise<void> {
+  async start(handlers: TransportHandlers, identity: StoreIdentity): Promise<void> {
     this.handlers = handlers;
+    this.identity = identity;
     const { listen, tls } = this.options;
     this.#listener = await this.world.network.listen(
       {
@@ -140,8 +140,8 @@ class Transport implements TcpTransport {
     hello.writeUInt32LE(magic, 0);
     hello.writeUInt8(version, 4);
     hello.writeUInt8(kind, 5);
-    hello.writeBigUInt64LE(this.options.clusterId(), 6);
-    hello.writeBigUInt64LE(BigInt(this.options.storeId()), 14);
+    hello.writeBigUInt64LE(this.identity.clusterId, 6);
+    hello.writeBigUInt64LE(BigInt(this.identity.storeId), 14);
     stream.write(hello);
     return stream;
   }
@@ -165,7 +165,7 @@ class Transport implements TcpTransport {
         if (hello !== null) {
           hello = Buffer.concat([hello, bytes]);
           if (hello.length < helloBytes) return;
-          if (hello.readUInt32LE(0) !== magic || hello.readUInt8(4) !== version || hello.readBigUInt64LE(6) !== this.options.clusterId())
+          if (hello.readUInt32LE(0) !== magic || hello.readUInt8(4) !== version || hello.readBigUInt64LE(6) !== this.identity.clusterId)
             throw new Error("not a store of this cluster");
           kind = hello.readUInt8(5);
           bytes = hello.subarray(helloBytes);

@@ -13,8 +13,14 @@ export interface TransportHandlers {
   readonly onUnreachable: (storeId: number) => void;
 }
 
+/** Whose messages these are. */
+export interface StoreIdentity {
+  readonly clusterId: bigint;
+  readonly storeId: number;
+}
+
 export interface StoreTransport extends AsyncDisposable {
-  start(handlers: TransportHandlers): Promise<void>;
+  start(handlers: TransportHandlers, identity: StoreIdentity): Promise<void>;
   /** Messages may be lost, and are when the queue to their store is full. They go out with `flush`. */
   send(envelope: Envelope): void;
   flush(): void;

@@ -99,12 +99,7 @@ export class StoreCluster {
     const isDead = () => machine.life !== life;
     const world = this.sim.world(machine.name);
     const engine = machine.platter.open();
-    const transport = this.messages.transport(() => machine.storeId, isDead);
-    const starting: StoreTransportStart = transport.start;
-    transport.start = async (handlers) => {
-      machine.storeId = storeIdOf(engine);
-      await starting(handlers);
-    };
+    const transport = this.messages.transport((id) => (machine.storeId = id), isDead);
     const store = await createRaftStore(world, {
       engine,
       folder: "/data",
@@ -431,14 +426,6 @@ export class StoreCluster {
 }
 
 export type HarmKind = "crash" | "partition" | "split" | "transfer" | "member" | "merge" | "consistency";
-
-type StoreTransportStart = ReturnType<SimMessages["transport"]>["start"];
-
-function storeIdOf(engine: { get(family: "local", key: Uint8Array): Uint8Array | null }): number {
-  const ident = engine.get("local", new Uint8Array([1, 1]));
-  assert(ident !== null, "the store knows who it is");
-  return Number(new DataView(ident.buffer, ident.byteOffset, ident.byteLength).getBigUint64(8));
-}
 
 /** A run of so many rounds of 50 virtual ms, then the end. */
 export async function storm(

@@ -71,6 +71,7 @@ export class PdModel {
         this.#leaders.set(report.region.id, owner);
       },
       onRegionAction: (listener) => void this.#listeners.set(owner, listener),
+      onConnected: () => {},
     };
   }
 }

@@ -41,13 +41,14 @@ export class SimMessages {
     for (const other of this.#stores.values()) other.onUnreachable(storeId);
   }
 
-  /** Of one life of a store; `storeId` is known once the first message goes, or it starts. */
-  transport(storeId: () => number, isDead: () => boolean): StoreTransport {
+  /** Of one life of a store. */
+  transport(started: (storeId: number) => void, isDead: () => boolean): StoreTransport {
+    let storeId = 0;
     const out = new Encoder();
     const post = (envelope: Envelope): void => {
       if (isDead()) return;
       this.sent++;
-      const [from, to] = [storeId(), envelope.to.storeId];
+      const [from, to] = [storeId, envelope.to.storeId];
       if (this.#isCut(from, to) || this.#random.chance(this.faults.loss)) return;
       out.clear();
       encodeEnvelope(out, envelope);
@@ -59,13 +60,15 @@ export class SimMessages {
         });
     };
     return {
-      start: async (handlers) => {
+      start: async (handlers, identity) => {
+        storeId = identity.storeId;
+        started(storeId);
         const guarded: TransportHandlers = {
           onMessage: (envelope) => void (isDead() || handlers.onMessage(envelope)),
           onSnapshot: (header, chunks) => (isDead() ? new Promise(() => {}) : handlers.onSnapshot(header, chunks)),
           onUnreachable: (id) => void (isDead() || handlers.onUnreachable(id)),
         };
-        this.#stores.set(storeId(), guarded);
+        this.#stores.set(storeId, guarded);
       },
       send: post,
       flush: () => {},
@@ -73,7 +76,7 @@ export class SimMessages {
         const link = async () => {
           await new Promise<void>((done) => void this.#clock.schedule(this.#random.float() * this.faults.delayMsMax, done));
           if (isDead()) await new Promise(() => {});
-          if (this.#isCut(storeId(), to)) throw new Error("the connection broke");
+          if (this.#isCut(storeId, to)) throw new Error("the connection broke");
         };
         await link();
         const other = this.#stores.get(to);
