@@ -42,12 +42,14 @@ export {
   type ConnectionOptions,
   type ExecuteResult,
   openConnection,
+  type PreparedStatement,
   type ResultSet,
   type RowPacketBatch,
 } from "./client/connection.ts";
 export { MysqlConnectionError, MysqlServerError } from "./client/errors.ts";
 export { createPool, type Lease, type Pool, type PoolOptions } from "./client/pool.ts";
 export { charsetOfCollation, decodeText, utf8ByteString } from "./core/charset.ts";
+export { parametersMax, type RowSpan } from "./core/prepared-rows.ts";
 export { quoteByteString, quoteIdentifier, quoteTable, quoteText } from "./core/quote.ts";
 export type { ResultColumn } from "./core/result-packets.ts";
 export { sqlModeNames } from "./core/sql-mode.ts";

@@ -35,21 +35,28 @@ describe.each([
   });
   afterAll(() => Promise.all([source[Symbol.asyncDispose](), target[Symbol.asyncDispose]()]));
 
-  test.each(["auto", "insert"] as const)("brings every type, exactly (writer %s)", async (writer) => {
+  test.each([
+    ["auto", 512 * 1024],
+    ["auto", 1], // each row is a prepared statement
+    ["load", 512 * 1024],
+    ["insert", 512 * 1024],
+  ] as const)("brings every type, exactly (writer %s, statements of %i bytes)", async (writer, statementBytes) => {
     await clean(source, target);
     await source.sql(`${zeroDates} CREATE DATABASE d CHARACTER SET utf8mb4; ${everyType}
       CREATE TABLE d.plain AS SELECT id, a, b, c, d, e, f, g, h, k, l, m, n, o, p, q, r, s, t, u, v, w, x, ucs, si FROM d.every_type;
-      ALTER TABLE d.plain ADD PRIMARY KEY (id); CREATE TABLE d.empty (a INT PRIMARY KEY); CREATE TABLE d.keyless (a INT, b TEXT);
+      ALTER TABLE d.plain ADD PRIMARY KEY (id); CREATE TABLE d.raw AS SELECT id, i, j, t, u, v, z FROM d.every_type; ALTER TABLE d.raw ADD PRIMARY KEY (id);
+      CREATE TABLE d.shapes (id INT PRIMARY KEY, geo GEOMETRY); INSERT INTO d.shapes SELECT id, geo FROM d.every_type;
+      CREATE TABLE d.empty (a INT PRIMARY KEY); CREATE TABLE d.keyless (a INT, b TEXT);
       INSERT INTO d.keyless VALUES (1,'x'),(1,'x'),(NULL,NULL);
       CREATE TABLE d.names (\`a b\` VARCHAR(20), \`select\` INT, \`q\`\`q\` VARCHAR(9) COLLATE utf8mb4_bin, PRIMARY KEY (\`a b\`, \`select\`), UNIQUE KEY (\`q\`\`q\`));
       INSERT INTO d.names VALUES ('it''s',1,'a'),('it''s',2,'A'),('',1,NULL),('é',1,'b');
       CREATE DATABASE \`we\`\`ird /日本 %\`; CREATE TABLE \`we\`\`ird /日本 %\`.\`t.1\` (\`数\` DECIMAL(20,3) PRIMARY KEY); INSERT INTO \`we\`\`ird /日本 %\`.\`t.1\` VALUES (1.5),(-2)`);
-    const status = await copy(subtask(source, target), { writer });
-    for (const table of ["d.every_type", "d.plain", "d.empty", "d.keyless", "d.names", "`we``ird /日本 %`.`t.1`"]) {
+    const status = await copy(subtask(source, target), { writer, statementBytes });
+    for (const table of ["d.every_type", "d.plain", "d.raw", "d.shapes", "d.empty", "d.keyless", "d.names", "`we``ird /日本 %`.`t.1`"]) {
       expect(await rowsOf(target, table), table).toEqual(await rowsOf(source, table));
     }
     expect(await rowsOf(target, "d.every_type")).toHaveLength(6);
-    expect(status).toMatchObject({ kind: "Load", load: { finishedRows: 6 + 6 + 3 + 4 + 2, totalRows: 21, movable: true } });
+    expect(status).toMatchObject({ kind: "Load", load: { finishedRows: 4 * 6 + 3 + 4 + 2, totalRows: 33, movable: true } });
   });
 
   test("cuts tables of every kind of key into chunks, and each row is in one of them", async () => {

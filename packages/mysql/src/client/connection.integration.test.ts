@@ -91,6 +91,39 @@ describe.each(families)("connections to %s", (family, start) => {
     expect((await connection.query(`SELECT '${text}'`)).rows[0]?.[0] === text).toBe(true);
   });
 
+  test("rows of an answer go into another table by a prepared statement, byte for byte", async () => {
+    await using reader = await openConnection(world, endpoint, { mode: "bytes" });
+    await using connection = await openConnection(world, endpoint, { mode: "bytes" });
+    await connection.execute(
+      "CREATE TABLE d.given (id INT PRIMARY KEY, g VARCHAR(20) CHARACTER SET gbk, l VARCHAR(300) CHARACTER SET latin1, b LONGBLOB, d DECIMAL(30,10), t DATETIME(6))",
+    );
+    await connection.execute("CREATE TABLE d.taken LIKE d.given");
+    const rows = Array.from({ length: 60 }, (_, id) => {
+      const bytes = id % 7 === 0 ? "NULL" : `REPEAT(x'00275cff', ${id === 59 ? 5_000_000 : id * id * id})`;
+      return `(${id}, ${id % 3 === 0 ? "NULL" : "x'b0a1815c'"}, REPEAT(x'e9', ${id * 5}), ${bytes}, ${id % 2 === 0 ? "NULL" : `-${id}.25`}, ${id % 5 === 0 ? "NULL" : "'2024-01-02 03:04:05.000600'"})`;
+    });
+    await connection.execute(`INSERT INTO d.given VALUES ${rows.join(",")}`);
+    const two = await connection.prepare(`INSERT INTO d.taken VALUES (?,?,?,?,?,?),(?,?,?,?,?,?)`);
+    const one = await connection.prepare(`INSERT INTO d.taken VALUES (?,?,?,?,?,?)`);
+    expect([two.parameters, one.parameters]).toEqual([12, 6]);
+    for await (const batch of reader.streamRows("SELECT * FROM d.given")) {
+      for (let from = 0; from < batch.count; ) {
+        const to = Math.min(from + 2, batch.count);
+        const result = await (to - from === 2 ? two : one).executeRows(6, [{ ...batch, from, to }]);
+        expect(result).toMatchObject({ affectedRows: to - from, warnings: 0 });
+        from = to;
+      }
+    }
+    const sums = await connection.query("CHECKSUM TABLE d.given, d.taken");
+    expect(sums.rows[1]?.[1]).toBe(sums.rows[0]?.[1]);
+    for await (const batch of reader.streamRows("SELECT * FROM d.given WHERE id = 7")) {
+      await expect(one.executeRows(6, [{ ...batch, from: 0, to: 1 }])).rejects.toMatchObject({ errno: 1062 });
+    }
+    two.close();
+    await expect(connection.prepare("INSERT INTO d.nothing VALUES (?)")).rejects.toMatchObject({ errno: 1146 });
+    expect((await connection.query("SELECT COUNT(*) FROM d.taken")).rows).toEqual([["60"]]);
+  });
+
   test("LOAD DATA takes what is offered, and rows stream back while the reader is slow", async () => {
     await using connection = await openConnection(world, endpoint, { mode: "bytes" });
     await connection.execute("CREATE TABLE d.loaded (id INT PRIMARY KEY, v VARCHAR(200))");

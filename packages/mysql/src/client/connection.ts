@@ -6,13 +6,15 @@
  * introducer (`_utf8mb4'…'`). Every value comes as text or null, in the server's own print.
  */
 import { Channel, type World } from "@skein/base";
-import { frameCommand } from "../core/packet-framer.ts";
+import { frameCommand, framePacket } from "../core/packet-framer.ts";
+import { closePayload, frameExecute, preparePayload, type RowSpan } from "../core/prepared-rows.ts";
 import { quoteIdentifier, quoteText } from "../core/quote.ts";
 import { type OkPacket, parseTextRow, type ResultColumn, serverStatus } from "../core/result-packets.ts";
 import { authenticate, type MysqlEndpoint } from "./authenticate.ts";
 import { MysqlConnectionError, MysqlServerError } from "./errors.ts";
+import { PrepareAnswer, type PreparedFacts } from "./prepare-answer.ts";
 import { ResultAnswer, type ResultSink } from "./result-answer.ts";
-import { ServerSocket } from "./server-socket.ts";
+import { type Answer, ServerSocket } from "./server-socket.ts";
 
 export type ConnectionMode = "text" | "bytes";
 
@@ -42,6 +44,15 @@ export interface RowPacketBatch {
   readonly columns: readonly ResultColumn[];
 }
 
+/** A statement that the server has parsed once. Its parameters are bytes, as in "bytes" mode. */
+export interface PreparedStatement {
+  readonly parameters: number;
+  /** `spans` have exactly as many values as the statement has parameters. The server reads no SQL, and escapes nothing. */
+  executeRows(columns: number, spans: readonly RowSpan[], signal?: AbortSignal): Promise<ExecuteResult>;
+  /** The server forgets it. */
+  close(): void;
+}
+
 export interface Connection extends AsyncDisposable {
   /** The server's connection id, for KILL. */
   readonly id: number;
@@ -68,6 +79,8 @@ export interface Connection extends AsyncDisposable {
   streamRows(sql: string, options?: { readonly signal?: AbortSignal }): AsyncIterable<RowPacketBatch>;
   /** LOAD DATA LOCAL INFILE '…': the server's request for the file is answered with `data`. When `data` throws, the connection is closed and nothing is committed. */
   loadData(sql: string, data: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<ExecuteResult>;
+  /** Valid on this connection. */
+  prepare(sql: string, signal?: AbortSignal): Promise<PreparedStatement>;
   ping(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
   destroy(): void;
@@ -261,6 +274,40 @@ export class SocketConnection implements Connection {
     return executeResult(ok);
   }
 
+  async prepare(sql: string, signal?: AbortSignal): Promise<PreparedStatement> {
+    const { statement, parameters } = await this.#send<PreparedFacts>(
+      () => framePacket(preparePayload(sql, this.#encoding), 0),
+      signal,
+      (done, failed) => new PrepareAnswer(done, failed),
+    );
+    let sendTypes = true;
+    // Once it is answered, an execution's memory serves the next one: fresh memory for each costs more than all else here.
+    let memory: Buffer | null = null;
+    const reserve = (bytes: number): Buffer => {
+      const held = memory;
+      memory = null;
+      return held !== null && held.length >= bytes
+        ? held
+        : Buffer.allocUnsafeSlow(bytes > keptBytesMax ? bytes : Math.min(keptBytesMax, bytes + (bytes >> 2)));
+    };
+    return {
+      parameters,
+      executeRows: async (columns, spans, executeSignal) => {
+        let reserved: Buffer | null = null;
+        const framed = frameExecute(statement, columns, spans, sendTypes, (bytes) => (reserved = reserve(bytes)));
+        sendTypes = false;
+        const ok = await this.#send<OkPacket | null>(
+          () => framed,
+          executeSignal,
+          (done, failed) => this.#resultAnswer({}, done, failed),
+        );
+        if (framed.length <= keptBytesMax) memory = reserved;
+        return executeResult(ok);
+      },
+      close: () => this.socket.sendUnanswered(framePacket(closePayload(statement), 0)),
+    };
+  }
+
   async ping(signal?: AbortSignal): Promise<void> {
     await this.#command(comPing, "", signal, {});
   }
@@ -287,6 +334,31 @@ export class SocketConnection implements Connection {
     signal: AbortSignal | undefined,
     sink: Omit<ResultSink, "onDone" | "onFailure">,
   ): Promise<OkPacket | null> {
+    return this.#send(
+      () => frameCommand(command, text, this.#encoding),
+      signal,
+      (done, failed) => this.#resultAnswer(sink, done, failed),
+    );
+  }
+
+  #resultAnswer(
+    sink: Omit<ResultSink, "onDone" | "onFailure">,
+    done: (ok: OkPacket | null) => void,
+    failed: (error: Error) => void,
+  ): ResultAnswer {
+    const onDone = (ok: OkPacket | null, status: number) => {
+      this.#status = status;
+      done(ok);
+    };
+    return new ResultAnswer({ ...sink, onDone, onFailure: failed }, this.#encoding);
+  }
+
+  /** An abort closes the connection: nothing else ends what the server is doing. */
+  #send<T>(
+    frame: () => Buffer,
+    signal: AbortSignal | undefined,
+    answer: (done: (value: T) => void, failed: (error: Error) => void) => Answer,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) return reject(signal.reason);
       let onAbort: (() => void) | undefined;
@@ -300,28 +372,26 @@ export class SocketConnection implements Connection {
       const settle = () => {
         if (onAbort !== undefined) signal?.removeEventListener("abort", onAbort);
       };
-      const answer = new ResultAnswer(
-        {
-          ...sink,
-          onDone: (ok, status) => {
-            settle();
-            this.#status = status;
-            resolve(ok);
-          },
-          onFailure: (error) => {
-            settle();
-            reject(error);
-          },
+      const waiting = answer(
+        (value) => {
+          settle();
+          resolve(value);
         },
-        this.#encoding,
+        (error) => {
+          settle();
+          reject(error);
+        },
       );
-      this.socket.send(frameCommand(command, text, this.#encoding), answer);
+      this.socket.send(frame(), waiting);
     });
   }
 }
 
-/** Batches (a chunk of the socket each, 64 KiB) that wait for the one who pulls. */
-const batchesAheadMax = 4;
+/** Batches that wait for the one who pulls: a chunk of the socket, 64 KiB, and the row that goes on in the next one, by turns. */
+const batchesAheadMax = 8;
+
+/** Memory that a prepared statement keeps for its next execution. */
+const keptBytesMax = 512 * 1024;
 
 function executeResult(ok: OkPacket | null): ExecuteResult {
   if (ok === null) return { affectedRows: 0, insertId: 0n, warnings: 0, info: "" };

@@ -75,3 +75,21 @@ test("a lost connection fails all that wait; an abort closes it", async () => {
 function column(sequence: number): Buffer {
   return packet(sequence, 3, 100, 101, 102, 0, 0, 0, 1, 97, 0, 0x0c, 63, 0, 0, 0, 0, 0, 253, 0, 0, 0, 0, 0);
 }
+
+test("a prepared statement's definitions come before whatever is answered next", async () => {
+  const facts = packet(1, 0, 7, 0, 0, 0, 1, 0, 2, 0, 0, 0, 0);
+  const eof = (sequence: number) => packet(sequence, 0xfe, 0, 0, 2, 0);
+  const { connection } = connectionTo(Buffer.concat([facts, column(2), column(3), eof(4), column(5), eof(6)]), ok);
+  expect((await connection.prepare("x")).parameters).toBe(2);
+  expect(await connection.execute("y")).toMatchObject({ affectedRows: 1 });
+});
+
+test.each([
+  ["without a number", packet(1, 0, 7)],
+  ["that is rows", packet(1, 2)],
+  ["with too many definitions", Buffer.concat([packet(1, 0, 7, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0), column(2), column(3)])],
+])("an answer %s to a prepared statement breaks the connection", async (_what, answer) => {
+  const { connection } = connectionTo(answer);
+  await expect(connection.prepare("x")).rejects.toMatchObject({ code: "PROTOCOL" });
+  expect(connection.isOpen).toBe(false);
+});

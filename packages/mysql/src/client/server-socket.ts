@@ -66,6 +66,11 @@ export class ServerSocket {
     this.#socket.write(framed);
   }
 
+  /** Sends a command that no server answers. */
+  sendUnanswered(framed: Buffer): void {
+    if (this.#failure === undefined) this.#socket.write(framed);
+  }
+
   /** Sends bytes that belong to the running command. Resolves when the socket can take more. */
   async continueWith(payload: Uint8Array, sequence: number): Promise<number> {
     if (this.#failure !== undefined) throw this.#failure;

@@ -6,7 +6,8 @@
  * Payloads are handed over as (bytes, start, end) inside the chunk that they came in: no copy unless a packet crosses chunks.
  */
 
-const partBytesMax = 0xff_ffff;
+/** A payload of this length or longer goes on in the next packet. */
+export const partBytesMax = 0xff_ffff;
 
 /** `sequence` is that of the payload's last part. */
 export type PacketHandler = (bytes: Buffer, start: number, end: number, firstSequence: number, sequence: number) => void;
@@ -38,40 +39,62 @@ export class PacketFramer {
 
   /** Hands over every packet that is complete with this chunk. The chunk belongs to the framer from now on. */
   feed(chunk: Buffer): void {
-    let bytes = chunk;
-    if (this.#waitingBytes > 0) {
-      this.#waiting.push(chunk);
-      this.#waitingBytes += chunk.length;
-      if (this.#waitingBytes < this.#wanted) return;
-      bytes = Buffer.concat(this.#waiting, this.#waitingBytes);
-      this.#waiting = [];
-      this.#waitingBytes = 0;
-    }
-    const end = bytes.length;
-    let at = 0;
+    const end = chunk.length;
+    let at = this.#waitingBytes > 0 ? this.#complete(chunk) : 0;
+    if (this.#waitingBytes > 0) return;
     while (end - at >= 4) {
-      const length = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16);
-      if (this.#partsBytes + length > this.#packetBytesMax) {
-        throw new PacketTooLargeError(this.#partsBytes + length, this.#packetBytesMax);
-      }
+      const length = this.#lengthAt(chunk, at);
       if (end - at - 4 < length) {
         this.#wanted = length + 4;
-        this.#keep(bytes, at);
+        this.#keep(chunk, at, end);
         return;
       }
-      const sequence = bytes[at + 3] as number;
       const start = at + 4;
       at = start + length;
-      if (length === partBytesMax || this.#parts.length > 0) this.#addPart(bytes, start, at, sequence, length === partBytesMax);
-      else this.#handler(bytes, start, at, sequence, sequence);
+      this.#onPacket(chunk, start, at);
     }
     this.#wanted = 4;
-    if (at < end) this.#keep(bytes, at);
+    if (at < end) this.#keep(chunk, at, end);
   }
 
-  #keep(bytes: Buffer, from: number): void {
-    this.#waiting.push(from === 0 ? bytes : bytes.subarray(from));
-    this.#waitingBytes = bytes.length - from;
+  /** Takes from the chunk what the waiting packet lacks, and no more: only that packet is copied. Returns how much was taken. */
+  #complete(chunk: Buffer): number {
+    let at = 0;
+    for (;;) {
+      const to = Math.min(chunk.length, at + this.#wanted - this.#waitingBytes);
+      if (to > at) this.#keep(chunk, at, to);
+      at = to;
+      if (this.#waitingBytes < this.#wanted) return at;
+      if (this.#wanted > 4) break;
+      const wanted = 4 + this.#lengthAt(Buffer.concat(this.#waiting, 4), 0);
+      if (wanted === 4) break;
+      this.#wanted = wanted;
+    }
+    const packet = Buffer.concat(this.#waiting, this.#waitingBytes);
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#wanted = 4;
+    this.#onPacket(packet, 4, packet.length);
+    return at;
+  }
+
+  #lengthAt(bytes: Buffer, at: number): number {
+    const length = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16);
+    if (this.#partsBytes + length > this.#packetBytesMax) {
+      throw new PacketTooLargeError(this.#partsBytes + length, this.#packetBytesMax);
+    }
+    return length;
+  }
+
+  #onPacket(bytes: Buffer, start: number, end: number): void {
+    const sequence = bytes[start - 1] as number;
+    if (end - start === partBytesMax || this.#parts.length > 0) this.#addPart(bytes, start, end, sequence, end - start === partBytesMax);
+    else this.#handler(bytes, start, end, sequence, sequence);
+  }
+
+  #keep(bytes: Buffer, from: number, to: number): void {
+    this.#waiting.push(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to));
+    this.#waitingBytes += to - from;
   }
 
   #addPart(bytes: Buffer, start: number, end: number, sequence: number, goesOn: boolean): void {

@@ -23,6 +23,8 @@ export interface CopyColumns {
   readonly encoded: readonly EncodedColumn[];
   /** LOAD DATA keeps every value exact: no column needs an introducer or hexadecimal. */
   readonly isPlain: boolean;
+  /** Every value can go as bytes without a charset: no column needs an introducer. */
+  readonly isBytes: boolean;
 }
 
 export interface ColumnMismatch {
@@ -56,6 +58,7 @@ export function copyColumns(
     insert: [...written.map(({ name }) => name), ...constants].map(nameOf).join(","),
     encoded,
     isPlain: encoded.every(({ kind, introducer }) => kind !== "hex" && introducer === ""),
+    isBytes: encoded.every(({ introducer }) => introducer === ""),
   };
 }
 
