@@ -31,7 +31,8 @@ const noop = () => {};
 export const silentLogger: Logger = { debug: noop, info: noop, warn: noop, error: noop, fatal: noop, with: () => silentLogger };
 
 export function createLogger(options: {
-  readonly level: LogLevel;
+  /** A function is asked at each line: a level that changes while the process runs. */
+  readonly level: LogLevel | (() => LogLevel);
   readonly format: "text" | "json";
   readonly sink: LogSink;
   readonly nowMs: () => number;
@@ -39,13 +40,16 @@ export function createLogger(options: {
   readonly offsetMinutes?: (nowMs: number) => number;
   readonly fields?: LogFields;
 }): Logger {
-  const threshold = logLevels.indexOf(options.level);
+  const { level: wanted } = options;
+  const isFixed = typeof wanted !== "function";
+  const isQuiet = (level: LogLevel) => logLevels.indexOf(level) < logLevels.indexOf(typeof wanted === "function" ? wanted() : wanted);
   const render = options.format === "json" ? renderJson : renderText;
   const make = (bound: LogFields): Logger => {
     const at = (level: LogLevel) =>
-      logLevels.indexOf(level) < threshold
+      isFixed && isQuiet(level)
         ? noop
         : (message: string, fields?: LogFields) => {
+            if (!isFixed && isQuiet(level)) return;
             const nowMs = options.nowMs();
             const time = formatLogTime(nowMs, options.offsetMinutes?.(nowMs) ?? 0);
             options.sink.write(render(time, level, message, fields === undefined ? bound : { ...bound, ...fields }));

@@ -166,7 +166,7 @@ test("random splits, merges and moves: order, ids, sums as a plain list has them
         if (found !== null) seen.add(found.meta.id);
       }
       const leading = here.filter(({ meta, leaderPeerId }) => leaderPeerId === meta.id * 10 + storeId).map(({ meta }) => meta.id);
-      expect([...seen].sort()).toEqual(leading.sort());
+      expect([...seen].sort((a, b) => a - b)).toEqual(leading.sort((a, b) => a - b));
     }
   }
   expect(cluster.regionCount).toBe(model.length);

@@ -49,7 +49,7 @@ export function recordOf(view: RegionView): RegionRecord {
   record.confVer = meta.epoch.confVer;
   record.version = meta.epoch.version;
   // Of its final length at once: lists that grow keep room to spare.
-  const peers = new Array<number>(meta.peers.length * peerStride).fill(0);
+  const peers = Array.from({ length: meta.peers.length * peerStride }, () => 0);
   meta.peers.forEach((peer, at) => {
     peers[at * peerStride] = peer.id;
     peers[at * peerStride + 1] = peer.storeId;

@@ -94,7 +94,7 @@ async function answer(options: RouterOptions, root: Node, request: IncomingMessa
   const controller = new AbortController();
   response.once("close", () => controller.abort(new DOMException("the caller gave up", "AbortError")));
   try {
-    const [path = "/", query = ""] = splitOnce(request.url ?? "/", "?");
+    const [path, query] = splitOnce(request.url ?? "/", "?");
     const segments = path.split("/").slice(1);
     const found = find(root, segments, 0, {});
     if (found === null) return write(response, { status: 404, text: "404 page not found\n" });
@@ -132,7 +132,7 @@ function requestOf(
     query: new URLSearchParams(query),
     queryBytes: (name) => {
       for (const part of query.split("&")) {
-        const [key = "", value = ""] = splitOnce(part, "=");
+        const [key, value] = splitOnce(part, "=");
         if (key === name) return percentBytes(value, true);
       }
       return null;
@@ -232,7 +232,7 @@ async function forward(options: RouterOptions, request: IncomingMessage, body: U
           connection: "close",
           [redirectorHeader]: options.name,
         },
-        createConnection: () => connection as never,
+        createConnection: () => connection,
         timeout: forwardTimeoutMs,
       },
       (answered) => {

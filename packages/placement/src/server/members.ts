@@ -1,7 +1,6 @@
 /** The members of the placement driver: who they are, which one leads, whether they live. */
 import type { EtcdCluster, KeyValue, Metastore } from "@skein/metastore";
 import type { Logger, World } from "@skein/base";
-import type { Input } from "@skein/rpc";
 import * as pdpb from "../wire/pdpb.ts";
 import { nextLeaderKey } from "./leadership.ts";
 
@@ -57,7 +56,7 @@ export class Members {
   }
 
   record(): Uint8Array {
-    return pdpb.Member.encode(this.self as Input<pdpb.Member>);
+    return pdpb.Member.encode(this.self);
   }
 
   get leader(): Member | null {
@@ -81,12 +80,12 @@ export class Members {
 
   /** Waits up to `ms` for `holds`, looking at each change of the lead. */
   async until(holds: () => boolean, ms: number): Promise<boolean> {
-    let isOver = false;
+    const patience = { isOver: false };
     const timer = this.#options.world.clock.timer(ms, () => {
-      isOver = true;
+      patience.isOver = true;
       this.#wake();
     });
-    while (!holds() && !isOver) await this.#changed.promise;
+    while (!holds() && !patience.isOver) await this.#changed.promise;
     timer.cancel();
     return holds();
   }

@@ -73,7 +73,7 @@ export function pdServices(options: PdServiceOptions): readonly (Implementation 
   const unary =
     <Q extends Asked, A extends Answered>(
       method: UnaryMethod<Q, A>,
-      handle: (request: Q) => Input<A> | Promise<Input<A>>,
+      handle: (request: Q) => NoInfer<Input<A>> | Promise<NoInfer<Input<A>>>,
       isEarly = false,
     ) =>
     async (request: Q, context: CallContext): Promise<Input<A>> => {

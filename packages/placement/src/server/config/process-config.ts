@@ -2,7 +2,7 @@
 import { ConfigError, formatDuration, type LogLevel, parseDuration, parseToml, type TlsFiles } from "@skein/base";
 import { plainVersion } from "../../cluster/core/semver.ts";
 import { pdErrors } from "../../errors.ts";
-import type { DynamicConfig, Item, LabelProperty } from "./core/items.ts";
+import { type DynamicConfig, type Item, type Items, type LabelProperty, propertyOf, type Section } from "./core/items.ts";
 import {
   ConfigRefusal,
   defaultReplicationMode,
@@ -19,7 +19,6 @@ import {
   type SectionForm,
   sectionJson,
 } from "./core/json-form.ts";
-import { propertyOf } from "./core/items.ts";
 import { check } from "./core/update.ts";
 import { type FlagDefinition, FlagError, parseFlags } from "./flags.ts";
 
@@ -98,21 +97,73 @@ type Table = Record<string, unknown>;
 
 /** Items of the file that are read once, with their place: what is not here, nor a dynamic item, is undefined. */
 const knownItems: ReadonlySet<string> = new Set([
-  ...["client-urls", "peer-urls", "advertise-client-urls", "advertise-peer-urls", "name", "data-dir", "force-new-cluster"],
-  ...["enable-grpc-gateway", "initial-cluster", "initial-cluster-state", "initial-cluster-token", "join", "lease"],
-  ...["max-concurrent-tso-proxy-streamings", "tso-proxy-recv-from-client-timeout", "tso-save-interval", "tso-update-physical-interval"],
-  ...["enable-local-tso", "cluster-version", "quota-backend-bytes", "auto-compaction-mode", "auto-compaction-retention-v2"],
-  ...["auto-compaction-retention", "tick-interval", "election-interval", "enable-prevote", "max-request-bytes"],
-  ...["log.level", "log.format", "log.disable-timestamp", "log.file.filename", "log.file.max-size", "log.file.max-days"],
-  ...["log.file.max-backups", "log.development", "log.disable-caller", "log.disable-stacktrace", "log.disable-error-verbose"],
-  ...["log.sampling", "log.error-output-path", "metric.job", "metric.address", "metric.interval"],
-  ...["security.cacert-path", "security.cert-path", "security.key-path", "security.cert-allowed-cn", "security.redact-info-log"],
-  ...["security.encryption.data-encryption-method", "security.encryption.data-key-rotation-period"],
-  ...["dashboard.tidb-cacert-path", "dashboard.tidb-cert-path", "dashboard.tidb-key-path", "dashboard.public-path-prefix"],
-  ...["dashboard.internal-proxy", "dashboard.enable-telemetry", "dashboard.enable-experimental", "dashboard.disable-custom-prom-addr"],
-  ...["replication-mode.replication-mode", "keyspace.pre-alloc", "keyspace.wait-region-split", "keyspace.wait-region-split-timeout"],
-  ...["keyspace.check-region-split-interval", "controller.degraded-mode-wait-duration", "controller.ltb-max-wait-duration"],
-  ...["controller.ltb-token-rpc-max-delay", "controller.enable-controller-trace-log"],
+  "client-urls",
+  "peer-urls",
+  "advertise-client-urls",
+  "advertise-peer-urls",
+  "name",
+  "data-dir",
+  "force-new-cluster",
+  "enable-grpc-gateway",
+  "initial-cluster",
+  "initial-cluster-state",
+  "initial-cluster-token",
+  "join",
+  "lease",
+  "max-concurrent-tso-proxy-streamings",
+  "tso-proxy-recv-from-client-timeout",
+  "tso-save-interval",
+  "tso-update-physical-interval",
+  "enable-local-tso",
+  "cluster-version",
+  "quota-backend-bytes",
+  "auto-compaction-mode",
+  "auto-compaction-retention-v2",
+  "auto-compaction-retention",
+  "tick-interval",
+  "election-interval",
+  "enable-prevote",
+  "max-request-bytes",
+  "log.level",
+  "log.format",
+  "log.disable-timestamp",
+  "log.file.filename",
+  "log.file.max-size",
+  "log.file.max-days",
+  "log.file.max-backups",
+  "log.development",
+  "log.disable-caller",
+  "log.disable-stacktrace",
+  "log.disable-error-verbose",
+  "log.sampling",
+  "log.error-output-path",
+  "metric.job",
+  "metric.address",
+  "metric.interval",
+  "security.cacert-path",
+  "security.cert-path",
+  "security.key-path",
+  "security.cert-allowed-cn",
+  "security.redact-info-log",
+  "security.encryption.data-encryption-method",
+  "security.encryption.data-key-rotation-period",
+  "dashboard.tidb-cacert-path",
+  "dashboard.tidb-cert-path",
+  "dashboard.tidb-key-path",
+  "dashboard.public-path-prefix",
+  "dashboard.internal-proxy",
+  "dashboard.enable-telemetry",
+  "dashboard.enable-experimental",
+  "dashboard.disable-custom-prom-addr",
+  "replication-mode.replication-mode",
+  "keyspace.pre-alloc",
+  "keyspace.wait-region-split",
+  "keyspace.wait-region-split-timeout",
+  "keyspace.check-region-split-interval",
+  "controller.degraded-mode-wait-duration",
+  "controller.ltb-max-wait-duration",
+  "controller.ltb-token-rpc-max-delay",
+  "controller.enable-controller-trace-log",
 ]);
 /** Tables with keys of the operator's own. */
 const openTables = ["labels", "label-property", "controller.request-unit", "schedule.store-limit", "security.encryption.master-key"];
@@ -233,19 +284,19 @@ function tomlValue(item: Item, value: unknown): unknown {
   }
 }
 
-function tomlSection<T>(form: SectionForm, value: unknown): T {
-  const next: Record<string, unknown> = { ...defaultsOf<Record<string, unknown>>(form) };
-  if (value === undefined) return Object.freeze(next) as T;
+function tomlSection<I extends Items>(form: SectionForm<I>, value: unknown): Section<I> {
+  const next: Record<string, unknown> = { ...(defaultsOf(form) as Readonly<Record<string, unknown>>) };
+  if (value === undefined) return Object.freeze(next) as unknown as Section<I>;
   if (!isObject(value)) return wrongType(value, "struct");
   for (const [key, each] of Object.entries(value)) {
     const item = form.items[key];
     if (item !== undefined) next[propertyOf(key, item.type)] = tomlValue(item, each);
   }
-  return Object.freeze(next) as T;
+  return Object.freeze(next) as unknown as Section<I>;
 }
 
 function dynamicOf(reader: Reader): DynamicConfig {
-  const schedule = tomlSection<DynamicConfig["schedule"]>(scheduleForm, reader.value("schedule"));
+  const schedule = tomlSection(scheduleForm, reader.value("schedule"));
   const labelProperty = reader.value("label-property");
   return Object.freeze({
     // 0 stands for what the size implies.
@@ -253,17 +304,14 @@ function dynamicOf(reader: Reader): DynamicConfig {
       schedule.maxMergeRegionKeys === 0
         ? Object.freeze({ ...schedule, maxMergeRegionKeys: schedule.maxMergeRegionSize * 10_000 })
         : schedule,
-    replication: tomlSection<DynamicConfig["replication"]>(replicationForm, reader.value("replication")),
-    pdServer: tomlSection<DynamicConfig["pdServer"]>(pdServerForm, reader.value("pd-server")),
+    replication: tomlSection(replicationForm, reader.value("replication")),
+    pdServer: tomlSection(pdServerForm, reader.value("pd-server")),
     clusterVersion: plainVersion(reader.text("cluster-version", "0.0.0")),
     labelProperty: isObject(labelProperty) ? (labelProperty as Record<string, readonly LabelProperty[]>) : {},
     replicationMode: Object.freeze({
       // A mode that does not exist is the plain one, as in the original.
       mode: modeOf(reader.text("replication-mode.replication-mode", "majority")) ?? "majority",
-      drAutoSync: tomlSection<DynamicConfig["replicationMode"]["drAutoSync"]>(
-        drAutoSyncForm,
-        reader.value("replication-mode.dr-auto-sync"),
-      ),
+      drAutoSync: tomlSection(drAutoSyncForm, reader.value("replication-mode.dr-auto-sync")),
     }),
   });
 }
@@ -360,7 +408,7 @@ function configOf(file: Table, flags: ReadonlyMap<string, string>, env: { readon
     electionIntervalMs: reader.durationMs("election-interval", 3000),
     labels: isObject(labels) ? (labels as Record<string, string>) : {},
     metricsAddr: text("metrics-addr", "metric.address", ""),
-    log: { level: logLevel, file: logFile, format: format as "text" | "json" },
+    log: { level: logLevel, file: logFile, format: format },
     tls: ca === "" ? null : { ca, cert, key, certAllowedCn: Array.isArray(allowed) ? allowed.map(String) : [] },
     dynamic,
     undefinedItems: undefinedItemsOf(file),

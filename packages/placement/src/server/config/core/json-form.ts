@@ -4,7 +4,6 @@
  */
 import { formatDuration, parseDuration } from "@skein/base";
 import {
-  type DrAutoSyncConfig,
   drAutoSyncItems,
   type DynamicConfig,
   type Item,
@@ -15,6 +14,7 @@ import {
   propertyOf,
   type ReplicationModeConfig,
   replicationItems,
+  type Section,
   type SchedulerEntry,
   scheduleItems,
   type StoreLimit,
@@ -28,22 +28,22 @@ export class ConfigRefusal extends Error {
 }
 
 /** A section of the configuration: its name before the dot, and the name of the structure in Go's messages. */
-export interface SectionForm {
+export interface SectionForm<I extends Items = Items> {
   readonly struct: string;
-  readonly items: Items;
+  readonly items: I;
 }
-export const scheduleForm: SectionForm = { struct: "ScheduleConfig", items: scheduleItems };
-export const replicationForm: SectionForm = { struct: "ReplicationConfig", items: replicationItems };
-export const pdServerForm: SectionForm = { struct: "PDServerConfig", items: pdServerItems };
-export const drAutoSyncForm: SectionForm = { struct: "DRAutoSyncReplicationConfig", items: drAutoSyncItems };
+export const scheduleForm: SectionForm<typeof scheduleItems> = { struct: "ScheduleConfig", items: scheduleItems };
+export const replicationForm: SectionForm<typeof replicationItems> = { struct: "ReplicationConfig", items: replicationItems };
+export const pdServerForm: SectionForm<typeof pdServerItems> = { struct: "PDServerConfig", items: pdServerItems };
+export const drAutoSyncForm: SectionForm<typeof drAutoSyncItems> = { struct: "DRAutoSyncReplicationConfig", items: drAutoSyncItems };
 
-export function defaultsOf<T>(form: SectionForm): T {
+export function defaultsOf<I extends Items>(form: SectionForm<I>): Section<I> {
   return Object.freeze(
     Object.fromEntries(Object.entries(form.items).map(([key, item]) => [propertyOf(key, item.type), item.default])),
-  ) as T;
+  ) as unknown as Section<I>;
 }
 
-export const defaultReplicationMode: ReplicationModeConfig = { mode: "majority", drAutoSync: defaultsOf<DrAutoSyncConfig>(drAutoSyncForm) };
+export const defaultReplicationMode: ReplicationModeConfig = { mode: "majority", drAutoSync: defaultsOf(drAutoSyncForm) };
 
 /** In the order of the table. */
 export function sectionJson(form: SectionForm, section: object, isShort = false): JsonObject {
@@ -76,7 +76,12 @@ function shown(type: ItemType, value: unknown): unknown {
         disable,
         "args-payload": argsPayload,
       }));
-    default:
+    case "u64":
+    case "int":
+    case "float":
+    case "jsonBool":
+    case "text":
+    case "payload":
       return value;
   }
 }
@@ -213,7 +218,7 @@ export function takeReplicationMode(mode: ReplicationModeConfig, changes: JsonOb
   const name = changes["replication-mode"];
   if (name !== undefined) {
     const known = typeof name === "string" ? modeOf(name) : null;
-    if (known === null) throw new ConfigRefusal(`invalid replication mode: ${String(name)}`);
+    if (known === null) throw new ConfigRefusal(`invalid replication mode: ${typeof name === "string" ? name : JSON.stringify(name)}`);
     next = { ...next, mode: known };
   }
   const sync = changes["dr-auto-sync"];
