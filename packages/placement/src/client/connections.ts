@@ -12,13 +12,14 @@ export interface ConnectionOptions {
   readonly tls?: TlsFiles;
   /** Until a call that finds no leader gives up. Default 15 000. */
   readonly patienceMs?: number;
-  /** Of one attempt. Default 5000. */
+  /** Of one attempt. Default 3000. */
   readonly deadlineMs?: number;
 }
 
 const firstBackoffMs = 20;
 const longestBackoffMs = 1000;
 const probeMs = 3000;
+const deadlineMs = 3000;
 
 export class Connections implements Disposable {
   private readonly world: World;
@@ -34,6 +35,10 @@ export class Connections implements Disposable {
   constructor(world: World, options: ConnectionOptions) {
     this.world = world;
     this.options = options;
+  }
+
+  get deadlineMs(): number {
+    return this.options.deadlineMs ?? deadlineMs;
   }
 
   get closing(): AbortSignal {
@@ -102,8 +107,8 @@ export class Connections implements Disposable {
   private clientOf(address: string): RpcClient {
     let client = this.clients.get(address);
     if (client === undefined) {
-      const { tls, deadlineMs = 5000 } = this.options;
-      client = createRpcClient(this.world, address, { deadlineMs, ...(tls === undefined ? {} : { tls }) });
+      const { tls } = this.options;
+      client = createRpcClient(this.world, address, { deadlineMs: this.deadlineMs, ...(tls === undefined ? {} : { tls }) });
       this.clients.set(address, client);
     }
     return client;

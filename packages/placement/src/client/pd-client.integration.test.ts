@@ -74,6 +74,36 @@ describe("timestamps", () => {
     }
   });
 
+  test("a driver that hangs is left", async () => {
+    let isHung = false;
+    let asked = 0;
+    const one = await createServer(world, {
+      host: "127.0.0.1",
+      port: 0,
+      services: [
+        implement(pdpb.pd, {
+          GetMembers: () => ({ header: { cluster_id: 1n }, leader: { client_urls: [`http://127.0.0.1:${one.port}`] } }),
+          Tso: (call) => ({
+            message: ({ count }) => {
+              asked++;
+              if (!isHung) call.send({ count, timestamp: { physical: asked, logical: count } });
+            },
+          }),
+        }),
+      ],
+    });
+    open.push(() => one.close());
+    const client = createPdClient(world, { endpoints: [`127.0.0.1:${one.port}`], deadlineMs: 100 });
+    open.push(() => client.close());
+    const first = await client.tso();
+    isHung = true;
+    const second = client.tso();
+    await expect.poll(() => asked).toBe(2);
+    isHung = false;
+    expect(await second).toBeGreaterThan(first);
+    expect(asked).toBe(3);
+  });
+
   test("a driver that answers something else is no reason to crash", async () => {
     const bad = await createServer(world, {
       host: "127.0.0.1",

@@ -3,7 +3,7 @@
  * `unavailable` when no leader answers for `patienceMs`.
  */
 import type { TlsFiles, World } from "@skein/base";
-import type { Input, RpcClient } from "@skein/rpc";
+import { type Input, isRpcError, type RpcClient } from "@skein/rpc";
 import type { DownPeer, Peer, PeerId, RegionId, RegionMeta, StoreId, StoreMeta } from "../core/model.ts";
 import { type metapb, pdpb, peerOf, regionMessage, regionOf, type replication_modepb, storeMessage, storeOf } from "../wire/index.ts";
 import { Connections } from "./connections.ts";
@@ -17,7 +17,7 @@ export interface PdClientOptions {
   readonly tls?: TlsFiles;
   /** Until a call that finds no leader gives up. Default 15 000. */
   readonly patienceMs?: number;
-  /** Of one attempt. Default 5000. */
+  /** Of one attempt. Default 3000. */
   readonly deadlineMs?: number;
 }
 
@@ -124,11 +124,16 @@ export function createPdClient(world: World, options: PdClientOptions): PdClient
       );
     },
     getStore: async (id) => {
-      const answer = await call("a store", (client, header) => client.request(methods.GetStore, { header, store_id: id }), [
-        "UNKNOWN",
-        "STORE_TOMBSTONE",
-      ]);
-      return answer.store === null ? null : storeOf(answer.store);
+      try {
+        const answer = await call("a store", (client, header) => client.request(methods.GetStore, { header, store_id: id }), [
+          "STORE_TOMBSTONE",
+        ]);
+        return answer.store === null ? null : storeOf(answer.store);
+      } catch (error) {
+        // The one call that says by a status that there is no such thing.
+        if (isRpcError(error, "unknown") && /not found/.test(error.text)) return null;
+        throw error;
+      }
     },
     getStores: async ({ withTombstones = false } = {}) => {
       const answer = await call("the stores", (client, header) =>

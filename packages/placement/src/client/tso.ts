@@ -26,8 +26,6 @@ const batchesUnderWayMax = 16;
 /** The logical part has 2^18 values for each millisecond. */
 const batchCountMax = 1 << 16;
 const waitersMax = 1_000_000;
-/** A stream whose answer takes longer is given up: its driver may hang without its connection breaking. */
-const answerMs = 3000;
 const failuresMax = 30;
 const longestBackoffMs = 500;
 
@@ -69,10 +67,13 @@ export class TimestampStream implements Disposable {
   private flushSoon(): void {
     if (this.isFlushing) return;
     this.isFlushing = true;
-    this.world.clock.afterTurn(() => {
+    const flush = () => {
       this.isFlushing = false;
       this.flush();
-    });
+    };
+    // A lone caller need not wait for the end of the turn; when an answer is awaited anyway, more callers may still come.
+    if (this.underWay.length === 0) queueMicrotask(flush);
+    else this.world.clock.afterTurn(flush);
   }
 
   private flush(): void {
@@ -88,13 +89,14 @@ export class TimestampStream implements Disposable {
     if (!this.isWatched) this.watch();
   }
 
+  /** A stream whose answer takes too long is given up: its driver may hang without its connection breaking. */
   private watch(): void {
     this.isWatched = true;
-    this.world.clock.timer(answerMs, () => {
+    this.world.clock.timer(this.connections.deadlineMs, () => {
       this.isWatched = false;
       const oldest = this.underWay[0];
       if (oldest === undefined) return;
-      if (this.world.clock.monotonicMs() - oldest.sentMs >= answerMs) this.stream?.cancel();
+      if (this.world.clock.monotonicMs() - oldest.sentMs >= this.connections.deadlineMs) this.stream?.cancel();
       else this.watch();
     });
   }

@@ -136,7 +136,8 @@ export async function startMemoryPd(world: World, options: MemoryPdOptions = {})
       }),
       GetStore: led((request) => {
         const store = stores.get(request.store_id);
-        return store === undefined ? refused("UNKNOWN", `store ${request.store_id} not found`) : { header, store: storeMessage(store) };
+        if (store === undefined) throw new RpcError("unknown", `invalid store ID ${request.store_id}, not found`);
+        return { header, store: storeMessage(store) };
       }),
       GetAllStores: led((request) => ({
         header,
