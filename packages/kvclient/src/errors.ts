@@ -108,12 +108,12 @@ export const kvErrors = {
     message: (timestamp: bigint, safePoint: bigint) => `${timestamp} is older than the safe point ${safePoint}: what was then is gone`,
     workaround: "Please read at a later time, or keep garbage for longer.",
   }),
-  swapUndetermined: define({
+  writeUndetermined: define({
     code: 73014,
     class: "kvclient",
     scope: "internal",
     level: "high",
-    message: (key: Uint8Array) => `it is not known whether the value of ${hex(key)} was swapped`,
-    workaround: "Please read the key before you repeat it.",
+    message: (what: string) => `it is not known whether ${what} was done`,
+    workaround: "Please read the keys before you repeat it.",
   }),
 };

@@ -9,13 +9,18 @@ import { compareKeys, earlierEnd, laterKey, mapKey, nextKey } from "../core/keys
 import type { CachedRegion } from "../core/region-index.ts";
 import { kvErrors } from "../errors.ts";
 import { Patience } from "../patience.ts";
-import { moved, type RegionRequests } from "../regions/region-requests.ts";
+import { moved, type RegionRequests, type SendOptions } from "../regions/region-requests.ts";
 
 export interface RawOptions {
   /** A key space of its own: "default" (also ""), "write" or "lock". */
   readonly columnFamily?: string;
   /** What is put can be compared and swapped: needed where both are used on one key. */
   readonly forCas?: boolean;
+  /**
+   * Whether a write whose answer was lost is sent again. Default true, as the field's clients do: it may then take effect twice, the
+   * second time after writes of others. False: it rejects with `writeUndetermined`. A compare and swap is never sent again.
+   */
+  readonly repeatLostWrites?: boolean;
   /** Of one call in all, with its repetitions. Default 20 000. */
   readonly patienceMs?: number;
 }
@@ -113,6 +118,10 @@ export function createRawClient(world: World, requests: RegionRequests, closing:
       left = again;
     }
   };
+  const lost = (what: string) => (error: unknown) => {
+    throw kvErrors.writeUndetermined([what], error);
+  };
+  const sendWrite = (what: string): SendOptions => ((options.repeatLostWrites ?? true) ? {} : { onUnknown: lost(what) });
   const ok = (what: string, { error }: { readonly error: string }) => {
     if (error !== "") throw kvErrors.refused([what, error]);
   };
@@ -177,25 +186,33 @@ export function createRawClient(world: World, requests: RegionRequests, closing:
     },
     put: async (key, value, ttlS = 0) => {
       const request = { key, value, cf, ttl: ttlS, for_cas: options.forCas ?? false };
-      ok("a raw put", await atKey("a raw put", key, (region, patience) => requests.command(region, "RawPut", request, patience)));
+      ok(
+        "a raw put",
+        await atKey("a raw put", key, (region, patience) => requests.command(region, "RawPut", request, patience, sendWrite("a raw put"))),
+      );
     },
     batchPut: (pairs, ttlS = 0) =>
       inRegions("a raw batch put", pairs, keyOfPair, sizeOfPair, async (region, batch, patience) => {
         const ttls = ttlS === 0 ? [] : [ttlS];
         const request = { pairs: batch, cf, ttls, for_cas: options.forCas ?? false };
-        const answer = await requests.command(region, "RawBatchPut", request, patience);
+        const answer = await requests.command(region, "RawBatchPut", request, patience, sendWrite("a raw batch put"));
         if (answer === moved) return false;
         ok("a raw batch put", answer);
         return true;
       }),
     delete: async (key) => {
       const request = { key, cf, for_cas: options.forCas ?? false };
-      ok("a raw delete", await atKey("a raw delete", key, (region, patience) => requests.command(region, "RawDelete", request, patience)));
+      ok(
+        "a raw delete",
+        await atKey("a raw delete", key, (region, patience) =>
+          requests.command(region, "RawDelete", request, patience, sendWrite("a raw delete")),
+        ),
+      );
     },
     batchDelete: (keys) =>
       inRegions("a raw batch delete", keys, same, lengthOf, async (region, batch, patience) => {
         const request = { keys: batch, cf, for_cas: options.forCas ?? false };
-        const answer = await requests.command(region, "RawBatchDelete", request, patience);
+        const answer = await requests.command(region, "RawBatchDelete", request, patience, sendWrite("a raw batch delete"));
         if (answer === moved) return false;
         ok("a raw batch delete", answer);
         return true;
@@ -205,7 +222,7 @@ export function createRawClient(world: World, requests: RegionRequests, closing:
       for (let from = start; end.length === 0 || compareKeys(from, end) < 0; ) {
         const region = await regions.locate(from, patience);
         const request = { start_key: from, end_key: earlierEnd(end, region.endKey), cf };
-        const answer = await requests.command(region, "RawDeleteRange", request, patience);
+        const answer = await requests.command(region, "RawDeleteRange", request, patience, sendWrite("a raw delete of a range"));
         if (answer === moved) continue;
         ok("a raw delete of a range", answer);
         if (region.endKey.length === 0) return;
@@ -230,9 +247,7 @@ export function createRawClient(world: World, requests: RegionRequests, closing:
       const answer = await atKey("a compare and swap", key, (region, patience) =>
         requests.call(region, methods.RawCompareAndSwap, request, patience, {
           // Repeating it could find its own value and say that it was not swapped.
-          onUnknown: (error) => {
-            throw kvErrors.swapUndetermined([key], error);
-          },
+          onUnknown: lost("a compare and swap"),
         }),
       );
       ok("a compare and swap", answer);
