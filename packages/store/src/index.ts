@@ -8,3 +8,4 @@ export {
   type RegionSnapshot,
   type RegionWrite,
 } from "./region-kv.ts";
+export { storeErrors } from "./errors.ts";

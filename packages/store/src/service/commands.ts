@@ -2,7 +2,7 @@
  * All commands of `tikvpb.Tikv` by the name of their unary method, with the member of BatchCommands that carries the same. What a
  * command throws becomes an answer of its own type: an answer of another type would end the field's clients.
  */
-import { isAbort, isCodedError, type Logger } from "@skein/base";
+import { type Clock, isAbort, isCodedError, type Logger } from "@skein/base";
 
 import type { RawKv } from "../raw/raw-kv.ts";
 import { type RegionContext, type RegionDescription, RegionError, type RegionKv } from "../region-kv.ts";
@@ -18,6 +18,9 @@ export interface CommandServices {
   readonly raw: RawKv;
   readonly log: Logger;
   readonly storeId: () => number;
+  readonly clock: Clock;
+  /** Called for each command that was answered. */
+  readonly observe?: (command: string, seconds: number, isFailed: boolean) => void;
   /** Splits at keys in the engine's form; the region was checked before. */
   readonly split: (regionId: number, keys: readonly Uint8Array[], context: RegionContext) => Promise<readonly RegionDescription[]>;
 }
@@ -181,14 +184,20 @@ function commandOf(services: CommandServices, { unary, run, failure: shape, byRe
     services.log.error("a command failed", { command: unary, error });
     return failure(shape, textOf(error));
   };
+  const { clock, observe } = services;
   return async (request, signal) => {
+    const beganMs = observe === undefined ? 0 : clock.monotonicMs();
+    const answered = (answer: object): object => {
+      observe?.(unary, (clock.monotonicMs() - beganMs) / 1000, (answer as { region_error?: unknown }).region_error !== undefined);
+      return answer;
+    };
     try {
       const wire = request.context ?? null;
-      if (wire?.api_version === "V2") return failure(shape, apiV2Text);
+      if (wire?.api_version === "V2") return answered(failure(shape, apiV2Text));
       const plain = contextOf(wire, byReplica);
-      return await run(services, request as never, isLong && signal !== null ? { ...plain, signal: signal() } : plain);
+      return answered(await run(services, request as never, isLong && signal !== null ? { ...plain, signal: signal() } : plain));
     } catch (error) {
-      return failed(error);
+      return answered(failed(error));
     }
   };
 }

@@ -1,7 +1,7 @@
 import { nodeWorld } from "@skein/base";
 import { createRpcClient } from "@skein/rpc";
 import { describe, expect, test } from "vitest";
-import { createMemoryRegions, startMemoryTikv } from "../testing/index.ts";
+import { startMemoryTikv } from "../testing/index.ts";
 import { encodeKey } from "../txn/core/keys.ts";
 import { kvrpcpb, tikvpb } from "../wire/index.ts";
 import { health } from "./health.ts";
@@ -148,6 +148,6 @@ describe("BatchCommands", () => {
     await promise;
     for (const [id, answer] of answers) expect([id, answer?.kind]).toEqual([id, requests[id]?.kind]);
     expect([...answers.keys()].at(-1)).toBe(2);
-    expect((answers.get(2)?.value as kvrpcpb.PessimisticLockResponse).errors[0]?.locked?.lock_version).toBe(1n);
+    expect((answers.get(2) as { value: kvrpcpb.PessimisticLockResponse }).value.errors[0]?.locked?.lock_version).toBe(1n);
   });
 });

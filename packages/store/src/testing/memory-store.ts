@@ -56,6 +56,7 @@ export async function startMemoryTikv(world: World, options: MemoryTikvOptions =
       transactions,
       raw,
       log: world.log,
+      clock: world.clock,
       storeId: () => storeId,
       split: (_regionId, keys, context) => store.split(context, keys),
       detector,

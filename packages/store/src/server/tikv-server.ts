@@ -1,0 +1,341 @@
+/**
+ * A store's process:
+ *
+ *   data folder ─ engine, Raft log ─ region peers ─┬─ transactions, raw ─ tikvpb.Tikv, deadlock, health   (--addr)
+ *   placement driver ── client ── link ────────────┤
+ *   other stores ────── frames over TCP ───────────┘                      status pages                    (--status-addr)
+ *
+ * Started from below, stopped from above; before it stops it hands its leaders over.
+ */
+import { isAbort, TaskGroup, type TlsFiles, type World } from "@skein/base";
+import type { StoreMeta } from "@skein/placement";
+import { createPdClient, type PdClient } from "@skein/placement/client";
+import { createServer } from "@skein/rpc";
+import type { Engine } from "../engine/engine.ts";
+import { RawKv } from "../raw/raw-kv.ts";
+import { createPdLink } from "../raftstore/pd-link.ts";
+import { RaftStore } from "../raftstore/raft-store.ts";
+import { createTcpTransport } from "../raftstore/tcp-transport.ts";
+import { RegionError } from "../region-kv.ts";
+import { createTikvServices } from "../service/tikv-service.ts";
+import { ConcurrencyManager } from "../txn/concurrency.ts";
+import { LeaderDetector } from "../txn/deadlock.ts";
+import { Transactions } from "../txn/transactions.ts";
+import { configDocument, type ServerConfig, splitAddress } from "./config.ts";
+import { openDataDir } from "./data-dir.ts";
+import { connectDetector } from "./detector-line.ts";
+import { createStoreMetrics } from "./metrics.ts";
+import { raftOptionsOf } from "./raft-options.ts";
+import { startStatusServer } from "./status-server.ts";
+import { storeVersion } from "./version.ts";
+
+export interface TikvServer {
+  readonly port: number;
+  /** 0: there are no status pages. */
+  readonly statusPort: number;
+  readonly storeId: number;
+  /** Rejects when the store cannot go on; else never settles. */
+  readonly ended: Promise<void>;
+  /** Hands leaders over, finishes what is under way, and ends. */
+  close(): Promise<void>;
+}
+
+export interface ProcessFacts {
+  memory(): { readonly rss: number; readonly heapUsed: number };
+  cpuSeconds(): number;
+}
+
+/** How far ahead of the placement driver's clock a client's timestamp may be. */
+const timestampDriftMs = 3_600_000;
+const timestampPollMs = 10_000;
+/** For the leaders to move away. */
+const handOverMsMax = 5_000;
+const handOverStepMs = 200;
+const graceMs = 2_000;
+const retryMs = 200;
+
+/** Rejects with a coded error when it cannot start; nothing is left running then. */
+export async function startTikvServer(
+  world: World,
+  config: ServerConfig,
+  options: { readonly tls: TlsFiles | null; readonly facts: ProcessFacts },
+): Promise<TikvServer> {
+  const { log } = world;
+  for (const warning of config.warnings) log.warn(warning);
+  const tls = options.tls ?? undefined;
+  const withTls = tls === undefined ? {} : { tls };
+  const startTimeS = Math.floor(world.clock.nowMs() / 1000);
+  const listen = splitAddress(config.addr) as { host: string; port: number };
+  const { promise: ended, reject: end } = Promise.withResolvers<void>();
+  ended.catch(() => {}); // whoever waits for it hears of it
+  await using stack = new AsyncDisposableStack();
+
+  const folder = stack.use(
+    await openDataDir(world, {
+      path: config.dataDir,
+      enableTtl: config.enableTtl,
+      cacheBytes: config.integer("storage.block-cache.capacity"),
+    }),
+  );
+  const pd = stack.adopt(createPdClient(world, { endpoints: config.pdEndpoints, ...withTls }), (each) => each.close());
+  const ending = new AbortController();
+  stack.defer(() => ending.abort(new DOMException("the store closes", "AbortError")));
+
+  // ── region peers; they begin when all that stands on them is in place ──
+  let ports = { client: 0, status: 0 };
+  const metaOf = (storeId: number, peerPort: number): StoreMeta => ({
+    id: storeId,
+    address: withPort(config.advertiseAddr, ports.client),
+    peerAddress: peerPort === 0 ? "" : `${hostOf(config.advertiseAddr)}:${peerPort}`,
+    statusAddress: ports.status === 0 ? "" : withPort(config.advertiseStatusAddr, ports.status),
+    state: "up",
+    nodeState: "serving",
+    labels: config.labels,
+    version: storeVersion,
+    gitHash: "",
+    deployPath: config.dataDir,
+    startTimestampS: startTimeS,
+    lastHeartbeatMs: 0,
+    isPhysicallyDestroyed: false,
+  });
+  const link = stack.use(createPdLink(pd, { store: (storeId) => metaOf(storeId, 0), space: () => spaceOf(world, config, folder.engine) }));
+  const transport = createTcpTransport(world, {
+    listen: { host: listen.host, port: 0 },
+    resolve: (storeId) => link.storeAddress(storeId),
+    ...(tls === undefined ? {} : { tls: { client: tls, server: tls } }),
+  });
+  const store: RaftStore = stack.use(
+    new RaftStore(world, {
+      engine: folder.engine,
+      folder: folder.raftFolder,
+      pd: link,
+      transport,
+      options: raftOptionsOf(config),
+      repairDamagedLog: config.flag("raftstore.repair-damaged-log"),
+      onFatal: (error) => end(error),
+    }),
+  );
+
+  // ── transactions ──
+  let isServing = false;
+  const concurrency = new ConcurrencyManager();
+  const detector = stack.adopt(
+    new LeaderDetector({ clock: world.clock, connect: connectDetector(world, { pd, storeId: () => store.storeId, ...withTls }) }),
+    (each) => each.close(),
+  );
+  store.onLead(detector.began);
+  const transactions = new Transactions({
+    kv: store,
+    clock: world.clock,
+    detector,
+    concurrency,
+    timestamp: (signal) => freshTimestamp(world, pd, signal),
+    signal: ending.signal,
+    waitForLockMsMax: config.integer("pessimistic-txn.wait-for-lock-timeout"),
+  });
+  const raw = new RawKv({ kv: store, leads: transactions.leads, clock: world.clock, enableTtl: config.enableTtl });
+  const metrics = createStoreMetrics({
+    regionCount: () => store.peers.size,
+    leaderCount: () => leadersOf(store).length,
+    raft: () => store.stats,
+    runningCommands: () => transactions.scheduler.running,
+    waitingLocks: () => transactions.waits.count,
+    memoryLocks: () => concurrency.heldLocks,
+    memory: () => options.facts.memory(),
+    cpuSeconds: () => options.facts.cpuSeconds(),
+    startTimeS,
+  });
+
+  // ── ports ──
+  const server = await createServer(world, {
+    host: listen.host,
+    port: listen.port,
+    ...(tls === undefined ? {} : { tls: { ...tls, requestCert: true, allowedCommonNames: config.tls?.allowedCommonNames ?? [] } }),
+    limits: {
+      connectionsMax: config.integer("server.connections-max"),
+      messageBytesMax: config.integer("server.max-grpc-send-msg-len"),
+    },
+    services: createTikvServices(world, {
+      kv: store,
+      transactions,
+      raw,
+      log,
+      clock: world.clock,
+      storeId: () => store.storeId,
+      split: (regionId, keys) => store.split(regionId, keys),
+      detector,
+      isServing: () => isServing,
+      observe: (command, seconds, isFailed) => metrics.observe(command, seconds, isFailed),
+    }),
+  });
+  stack.defer(() => server.close());
+  const statusListen = config.statusAddr === "" ? null : (splitAddress(config.statusAddr) as { host: string; port: number });
+  const status =
+    statusListen === null
+      ? null
+      : stack.use(
+          await startStatusServer(world, {
+            ...statusListen,
+            ...withTls,
+            pages: {
+              metrics: () => metrics.text(),
+              config: () => configDocument(config),
+              region: (id) => regionPage(store, id),
+              isServing: () => isServing,
+              debug: () => ({
+                storeId: store.storeId,
+                regions: store.peers.size,
+                leaders: leadersOf(store).length,
+                raft: store.stats,
+                commands: { running: transactions.scheduler.running, waiting: transactions.scheduler.waiting },
+                maxTs: concurrency.maxTs,
+                memoryLocks: concurrency.heldLocks,
+                lockWaits: transactions.waits.edges().map((each) => ({ ...each, key: Buffer.from(each.key).toString("hex") })),
+                waitGraphEdges: detector.graph.count,
+              }),
+            },
+          }),
+        );
+  ports = { client: server.port, status: status?.port ?? 0 };
+
+  const clusterId = await link.clusterId();
+  await store.open();
+  await pd.putStore(metaOf(store.storeId, transport.port));
+  isServing = true;
+  log.info("the store serves", { store: store.storeId, addr: config.addr, "peer-port": transport.port, cluster: clusterId });
+
+  const background = stack.use(new TaskGroup(ending.signal));
+  background.spawn((signal) => keepTimestampLimit(world, pd, concurrency, signal));
+  background.spawn((signal) => collectGarbage(world, pd, transactions, config.integer("gc.poll-interval"), signal));
+  if (config.enableTtl)
+    background.spawn((signal) => cleanExpired(world, store, raw, config.integer("storage.ttl-check-poll-interval"), signal));
+
+  const owned = stack.move();
+  let closing: Promise<void> | null = null;
+  return {
+    port: server.port,
+    statusPort: status?.port ?? 0,
+    storeId: store.storeId,
+    ended,
+    close: () =>
+      (closing ??= (async () => {
+        isServing = false;
+        await handOver(world, store);
+        await server.close(graceMs);
+        await owned.disposeAsync();
+      })()),
+  };
+}
+
+const hostOf = (address: string): string => address.slice(0, address.lastIndexOf(":"));
+
+/** A port that the system chose takes the place of 0. */
+function withPort(address: string, port: number): string {
+  return address.endsWith(":0") ? `${hostOf(address)}:${port}` : address;
+}
+
+function leadersOf(store: RaftStore) {
+  return [...store.peers.values()].filter((peer) => peer.isLeader);
+}
+
+function regionPage(store: RaftStore, id: number): Readonly<Record<string, unknown>> | null {
+  const peer = store.peers.get(id);
+  if (peer === undefined) return null;
+  const { region } = peer;
+  return {
+    id,
+    start_key: Buffer.from(region.startKey).toString("hex").toUpperCase(),
+    end_key: Buffer.from(region.endKey).toString("hex").toUpperCase(),
+    epoch: { conf_ver: region.confVer, version: region.version },
+    peers: region.peers.map(({ id: peerId, storeId, role }) => ({ id: peerId, store_id: storeId, role })),
+    peer_id: peer.id,
+    state: peer.kind,
+    role: peer.raft.role,
+    term: peer.raft.term,
+    applied_index: peer.applied,
+  };
+}
+
+async function spaceOf(world: World, config: ServerConfig, engine: Engine) {
+  const { totalBytes, availableBytes } = await world.disk.freeSpace(config.dataDir);
+  const everything = { start: new Uint8Array(0), end: new Uint8Array(0) };
+  let usedSize = 0;
+  for (const family of ["default", "write", "lock"] as const) usedSize += await engine.approximateSize(family, everything);
+  const capacity = config.capacityBytes === 0 ? totalBytes : Math.min(config.capacityBytes, totalBytes);
+  return { capacity, usedSize, available: Math.max(0, Math.min(availableBytes, capacity - usedSize)) };
+}
+
+/** Asks until it is answered; rejects when the signal aborts. */
+async function freshTimestamp(world: World, pd: PdClient, signal: AbortSignal): Promise<bigint> {
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await pd.tso();
+    } catch (error) {
+      if (signal.aborted) throw error;
+      world.log.warn("no timestamp from the placement driver yet", { error });
+      await world.clock.sleep(retryMs, signal);
+    }
+  }
+}
+
+/** Goes on with this machine's own clock while the placement driver is away: only what is far off is refused. */
+async function keepTimestampLimit(world: World, pd: PdClient, concurrency: ConcurrencyManager, signal: AbortSignal): Promise<void> {
+  const first = await freshTimestamp(world, pd, signal);
+  const beganMs = world.clock.monotonicMs();
+  for (;;) {
+    const nowMs = Number(first >> 18n) + (world.clock.monotonicMs() - beganMs);
+    concurrency.setLimit(BigInt(Math.floor(nowMs + timestampDriftMs)) << 18n);
+    await world.clock.sleep(timestampPollMs, signal);
+  }
+}
+
+async function collectGarbage(world: World, pd: PdClient, transactions: Transactions, pollMs: number, signal: AbortSignal): Promise<void> {
+  let last = 0n;
+  for (;;) {
+    await world.clock.sleep(pollMs, signal);
+    try {
+      const safePoint = await pd.gcSafePoint();
+      if (safePoint <= last) continue;
+      const removed = await transactions.gcLed(safePoint, signal);
+      last = safePoint;
+      world.log.info("garbage was collected", { "safe-point": safePoint, versions: removed });
+    } catch (error) {
+      if (isAbort(error, signal)) throw error;
+      world.log.warn("garbage could not be collected, it is tried again", { error });
+    }
+  }
+}
+
+async function cleanExpired(world: World, store: RaftStore, raw: RawKv, pollMs: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await world.clock.sleep(pollMs, signal);
+    for (const { region } of leadersOf(store)) {
+      try {
+        const { id, confVer, version } = region;
+        await raw.clean({ regionId: id, confVer, version, peerId: 0, storeId: 0, replicaRead: false, signal });
+      } catch (error) {
+        if (isAbort(error, signal)) throw error;
+        // A region that moved or split is its next leader's, or the next round's.
+        if (!(error instanceof RegionError)) world.log.warn("expired keys could not be removed", { region: region.id, error });
+      }
+    }
+  }
+}
+
+/** So that clients go on at once, instead of waiting for elections. What cannot be moved stays. */
+async function handOver(world: World, store: RaftStore): Promise<void> {
+  const untilMs = world.clock.monotonicMs() + handOverMsMax;
+  let targetAt = 0;
+  for (;;) {
+    const leaders = leadersOf(store).filter(({ region }) => region.peers.length > 1);
+    if (leaders.length === 0 || world.clock.monotonicMs() >= untilMs) return;
+    for (const peer of leaders) {
+      const others = peer.region.peers.filter(({ id, role }) => id !== peer.id && role === "voter");
+      const target = others[targetAt % Math.max(1, others.length)];
+      if (target !== undefined) store.transferLeader(peer.regionId, target.id);
+    }
+    targetAt++;
+    await world.clock.sleep(handOverStepMs);
+  }
+}
