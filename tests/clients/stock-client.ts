@@ -77,8 +77,9 @@ const builders: Record<ClientName, (world: World) => Promise<ClientProgram>> = {
     const java = await toolchain(world, "java", "Java 11 or newer");
     await toolchain(world, "javac", "a Java development kit");
     const maven = await toolchain(world, "mvn", "Maven");
-    const archive = inCache("java", "tikv-client-java-3.3.5.jar");
-    if ((await world.disk.stat(archive)) === null)
+    const archives = ["tikv-client-java-3.3.5.jar", "slf4j-nop-1.7.36.jar", "slf4j-api-1.7.36.jar"].map((name) => inCache("java", name));
+    const missing = await Promise.all(archives.map(async (archive) => (await world.disk.stat(archive)) === null));
+    if (missing.includes(true))
       await build(
         world,
         "tikv-client-java",
@@ -86,7 +87,7 @@ const builders: Record<ClientName, (world: World) => Promise<ClientProgram>> = {
         ["-q", "-B", `-Dmaven.repo.local=${inCache("maven")}`, "dependency:copy-dependencies", `-DoutputDirectory=${inCache("java")}`],
         "java",
       );
-    return { command: java, args: ["-Xmx256m", "-cp", archive, join(sources, "java", "Client.java")] };
+    return { command: java, args: ["-Xmx256m", "-cp", archives.join(":"), join(sources, "java", "Client.java")] };
   },
 };
 

@@ -9,9 +9,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pingcap/kvproto/pkg/kvrpcpb"
 	tikverr "github.com/tikv/client-go/v2/error"
 	"github.com/tikv/client-go/v2/kv"
 	"github.com/tikv/client-go/v2/oracle"
+	"github.com/tikv/client-go/v2/tikv"
+	"github.com/tikv/client-go/v2/tikvrpc"
 	"github.com/tikv/client-go/v2/txnkv"
 	"github.com/tikv/client-go/v2/txnkv/transaction"
 	"github.com/tikv/client-go/v2/util"
@@ -298,10 +301,20 @@ func txnChecks(endpoints []string) ([]check, error) {
 			if err != nil {
 				return err
 			}
-			committer.SetCommitTS(ts)
-			committer.SetMutations(committer.MutationsOfKeys([][]byte{name("half")}))
-			if err := committer.CommitMutations(ctx); err != nil {
+			bo := tikv.NewBackofferWithVars(ctx, 10_000, nil)
+			where, err := client.GetRegionCache().LocateKey(bo, name("half"))
+			if err != nil {
 				return err
+			}
+			request := tikvrpc.NewRequest(tikvrpc.CmdCommit, &kvrpcpb.CommitRequest{
+				StartVersion: committer.GetStartTS(), CommitVersion: ts, Keys: [][]byte{name("half")},
+			})
+			answer, err := client.SendReq(bo, request, where.Region, 10*time.Second)
+			if err != nil {
+				return err
+			}
+			if refused := answer.Resp.(*kvrpcpb.CommitResponse).Error; refused != nil {
+				return fmt.Errorf("the primary was not committed: %s", refused)
 			}
 			for _, each := range []string{"half", "half/2", "half/3"} {
 				value, err := read(ctx, other, name(each))

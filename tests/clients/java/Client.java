@@ -197,7 +197,7 @@ public final class Client {
           client.batchPut(pairs);
           List<Kvrpcpb.KvPair> up = client.scan(b(keys.get(10)), b(keys.get(20)));
           want("a range", up.size(), 10);
-          for (int i = 0; i < 10; i++) want("a pair", up.get(i).getKey() + "=" + up.get(i).getValue(), b(keys.get(10 + i)) + "=" + b(keys.get(10 + i)));
+          for (int i = 0; i < 10; i++) want("a pair", List.of(up.get(i).getKey(), up.get(i).getValue()), List.of(b(keys.get(10 + i)), b(keys.get(10 + i))));
           want("a limit", client.scan(b(keys.get(0)), 7).size(), 7);
           want("a prefix", client.scanPrefix(b(p + "scan-")).size(), 300);
           for (Kvrpcpb.KvPair pair : client.scan(b(keys.get(0)), b(keys.get(5)), true)) want("no value", pair.getValue().isEmpty(), true);

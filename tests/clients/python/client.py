@@ -220,8 +220,9 @@ async def txn_checks(endpoints):
                 await txn.lock_keys([key])
                 return None
             except Exception as error:
-                await txn.rollback()
                 return error
+            finally:
+                await txn.rollback()
 
         refused = [error for error in await asyncio.gather(lock(one, name("dead-b")), lock(two, name("dead-a"))) if error]
         want("one at least is refused", len(refused) >= 1, True)
