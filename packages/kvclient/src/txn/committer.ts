@@ -251,8 +251,9 @@ export class Committer {
   }
 }
 
-const pessimisticAction = ({ isLocked }: Mutation): "DO_PESSIMISTIC_CHECK" | "SKIP_PESSIMISTIC_CHECK" =>
-  isLocked ? "DO_PESSIMISTIC_CHECK" : "SKIP_PESSIMISTIC_CHECK";
+/** What was written without its lock is checked as in an optimistic transaction: nobody may have changed it since the start. */
+const pessimisticAction = ({ isLocked }: Mutation): "DO_PESSIMISTIC_CHECK" | "DO_CONSTRAINT_CHECK" =>
+  isLocked ? "DO_PESSIMISTIC_CHECK" : "DO_CONSTRAINT_CHECK";
 const sizeOf = ({ key, value }: Mutation) => key.length + value.length;
 
 /** A store's word on a key, as an error of this client. */

@@ -10,6 +10,7 @@ import type { PdClient } from "@skein/placement/client";
 import type { kvrpcpb } from "@skein/store/wire";
 import { forEachOf } from "../concurrency.ts";
 import { mapKey } from "../core/keys.ts";
+import type { CachedRegion } from "../core/region-index.ts";
 import { kvErrors } from "../errors.ts";
 import { Patience } from "../patience.ts";
 import { moved, type RegionRequests } from "../regions/region-requests.ts";
@@ -56,14 +57,17 @@ export class LockResolver {
   async resolve(locks: readonly kvrpcpb.LockInfo[], readTs: bigint, patience: Patience): Promise<ResolveResult> {
     const passable: bigint[] = [];
     let waitMs = 0;
+    const byTxn = new Map<bigint, kvrpcpb.LockInfo[]>();
     for (const lock of locks) {
-      const fate = await this.fateOf(lock, readTs, patience);
-      if (fate.kind === "alive") {
-        if (fate.isPassable) passable.push(lock.lock_version);
-        else waitMs = waitMs === 0 ? fate.leftMs : Math.min(waitMs, fate.leftMs);
-        continue;
-      }
-      await this.settle(lock, fate, patience);
+      const group = byTxn.get(lock.lock_version);
+      if (group === undefined) byTxn.set(lock.lock_version, [lock]);
+      else group.push(lock);
+    }
+    for (const [startTs, group] of byTxn) {
+      const fate = await this.fateOf(group[0] as kvrpcpb.LockInfo, readTs, patience);
+      if (fate.kind !== "alive") await this.settle(group, fate, patience);
+      else if (fate.isPassable) passable.push(startTs);
+      else waitMs = waitMs === 0 ? fate.leftMs : Math.min(waitMs, fate.leftMs);
     }
     return { waitMs, passable };
   }
@@ -170,41 +174,56 @@ export class LockResolver {
     return isMixed ? null : { kind: "committed", commitTs };
   }
 
-  /** Commits or rolls back what the transaction left in the lock's region; its primary too when that waits for the decision. */
-  private async settle(lock: kvrpcpb.LockInfo, fate: TxnFate, patience: Patience): Promise<void> {
-    const keys = lock.use_async_commit ? [lock.primary_lock, ...lock.secondaries, lock.key] : [lock.key];
-    const done = new Set<string>();
-    for (const key of keys) {
-      if (done.has(mapKey(key))) continue;
-      done.add(mapKey(key));
-      await this.settleAt(key, lock, fate, patience);
-    }
-  }
-
-  private async settleAt(key: Uint8Array, lock: kvrpcpb.LockInfo, fate: TxnFate, patience: Patience): Promise<void> {
-    const isSmall = lock.txn_size > 0 && lock.txn_size <= smallTxnKeysMax;
-    const isPessimistic = lock.lock_type === "PessimisticLock";
-    for (;;) {
-      const region = await this.requests.regions.locate(key, patience);
-      if (isPessimistic) {
-        const request = { start_version: lock.lock_version, for_update_ts: lock.lock_for_update_ts, keys: [key] };
-        const answer = await this.requests.command(region, "PessimisticRollback", request, patience);
-        if (answer === moved) continue;
-        return;
-      }
+  /** Commits or rolls back locks of one transaction; its primary too when that waits for the decision. */
+  private async settle(locks: readonly kvrpcpb.LockInfo[], fate: TxnFate, patience: Patience): Promise<void> {
+    const [first] = locks;
+    if (first === undefined) return;
+    const pessimistic = locks.filter(({ lock_type }) => lock_type === "PessimisticLock");
+    const others = locks.filter(({ lock_type }) => lock_type !== "PessimisticLock");
+    const isSmall = first.txn_size > 0 && first.txn_size <= smallTxnKeysMax && locks.length <= smallTxnKeysMax;
+    const keys = new Map<string, Uint8Array>();
+    for (const lock of others)
+      for (const key of lock.use_async_commit ? [lock.primary_lock, ...lock.secondaries, lock.key] : [lock.key]) keys.set(mapKey(key), key);
+    const isAsync = others.some(({ use_async_commit }) => use_async_commit);
+    await this.inRegions([...keys.values()], patience, async (region, group) => {
       const answer = await this.requests.command(
         region,
         "ResolveLock",
         {
-          start_version: lock.lock_version,
+          start_version: first.lock_version,
           commit_version: fate.kind === "committed" ? fate.commitTs : 0n,
-          ...(isSmall || lock.use_async_commit ? { keys: [key] } : {}),
+          // Of a large transaction all that is in the region: who comes next would meet it.
+          ...(isSmall || isAsync ? { keys: group } : {}),
         },
         patience,
       );
-      if (answer === moved) continue;
+      if (answer === moved) return false;
       if (answer.error !== null) throw kvErrors.refused(["the end of a transaction", answer.error.abort || answer.error.retryable]);
-      return;
+      return true;
+    });
+    const forUpdateTs = pessimistic.reduce((latest, lock) => (lock.lock_for_update_ts > latest ? lock.lock_for_update_ts : latest), 0n);
+    await this.inRegions(
+      pessimistic.map(({ key }) => key),
+      patience,
+      async (region, group) => {
+        const request = { start_version: first.lock_version, for_update_ts: forUpdateTs, keys: group };
+        return (await this.requests.command(region, "PessimisticRollback", request, patience)) !== moved;
+      },
+    );
+  }
+
+  private async inRegions(
+    keys: readonly Uint8Array[],
+    patience: Patience,
+    run: (region: CachedRegion, keys: readonly Uint8Array[]) => Promise<boolean>,
+  ): Promise<void> {
+    let left = keys;
+    while (left.length > 0) {
+      const again: Uint8Array[] = [];
+      await forEachOf(await this.requests.regions.group(left, (key) => key, patience), 8, async ([region, group]) => {
+        if (!(await run(region, group))) again.push(...group);
+      });
+      left = again;
     }
   }
 
@@ -221,7 +240,7 @@ export class LockResolver {
       if (answer.error !== null) throw kvErrors.refused(["a scan of locks", answer.error.abort || answer.error.retryable]);
       for (const lock of answer.locks) {
         const fate = await this.fateBefore(lock, patience());
-        await this.settle(lock, fate, patience());
+        await this.settle([lock], fate, patience());
         count++;
       }
       if (answer.locks.length >= scanMax) continue;

@@ -200,6 +200,19 @@ describe("pessimistic locks", () => {
     await b.rollback();
   });
 
+  test("what is written without its lock must not have been changed since the start", async () => {
+    await using it = await startTestCluster(world);
+    const transaction = await it.client.begin(locks);
+    await transaction.lock([key(1)]);
+    await it.client.transact(async (other) => other.put(key(2), bytes("other")));
+    transaction.put(key(1), bytes("1"));
+    transaction.put(key(2), bytes("mine"));
+    await expect(transaction.commit()).rejects.toMatchObject({ code: kvErrors.writeConflict.code });
+    await it.client.settled();
+    const snapshot = await it.client.snapshot();
+    expect([text(await snapshot.get(key(1))), text(await snapshot.get(key(2)))]).toEqual([null, "other"]);
+  });
+
   test("a ring of waiters is told", async () => {
     await using it = await startTestCluster(world);
     await it.split(["k00002"]);
