@@ -1,8 +1,10 @@
 import { nodeWorld } from "@skein/base";
 import { createRpcClient, type Input, type UnaryMethod } from "@skein/rpc";
+import type { MemoryTikv } from "@skein/store/testing";
 import { encodeKey, type kvrpcpb, tikvpb } from "@skein/store/wire";
 import { describe, expect, test } from "vitest";
 import { kvErrors } from "../errors.ts";
+import { createKvClient } from "../kv-client.ts";
 import type { KeyValue } from "../raw/raw-client.ts";
 import { startTestCluster, type TestCluster } from "../testing/cluster.ts";
 import type { SnapshotScan } from "./snapshot.ts";
@@ -232,6 +234,33 @@ describe("pessimistic locks", () => {
     const failures = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
     expect(failures).toEqual([expect.objectContaining({ code: kvErrors.deadlock.code })]);
     await Promise.all([a.rollback(), b.rollback()]);
+  });
+
+  test("a long transaction says that it lives, and learns when it was ended", async () => {
+    await using it = await startTestCluster(world);
+    // Its heartbeats come a hundred times as often.
+    const clock = { ...world.clock, timer: (ms: number, run: () => void) => world.clock.timer(ms / 100, run) };
+    await using hasty = createKvClient({ ...world, clock }, { endpoints: it.pd.endpoints });
+    const transaction = await hasty.begin(locks);
+    await transaction.lock([key(1)]);
+    const context = it.regions.contextFor(encodeKey(key(1)));
+    const store = it.stores[context.storeId - 1] as MemoryTikv;
+    using direct = createRpcClient(world, `127.0.0.1:${store.port}`);
+    const ttl = async () => {
+      const answer = await direct.request(tikvpb.tikv.methods.KvCheckTxnStatus, {
+        context: { region_id: context.regionId, region_epoch: { conf_ver: context.confVer, version: context.version } },
+        primary_key: key(1),
+        lock_ts: transaction.startTs,
+        current_ts: transaction.startTs,
+      });
+      return answer.lock_ttl;
+    };
+    const first = await ttl();
+    await expect.poll(ttl).toBeGreaterThan(first + 100);
+    await it.client.gc(await it.client.timestamp());
+    expect(await ttl()).toBe(0);
+    transaction.put(key(1), bytes("1"));
+    await expect(transaction.commit()).rejects.toMatchObject({ code: kvErrors.transactionLost.code });
   });
 
   test("what was locked and not written is free after the commit", async () => {
