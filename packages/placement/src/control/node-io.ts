@@ -1,0 +1,37 @@
+/** The terminal of a real process: what the launcher gives to `runPdCtl`. */
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
+import type { ControlIo } from "./pd-ctl.ts";
+
+export function terminalIo(streams: {
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}): ControlIo {
+  const isTerminal = streams.stdin.isTTY === true;
+  return {
+    stdout: (text) => void streams.stdout.write(text),
+    stderr: (text) => void streams.stderr.write(text),
+    env: streams.env,
+    isTerminal,
+    lines: async function* (prompt) {
+      const reader = createInterface({
+        input: streams.stdin,
+        terminal: isTerminal,
+        historySize: 1000,
+        prompt,
+        ...(isTerminal ? { output: streams.stdout } : {}),
+      });
+      if (isTerminal) reader.prompt();
+      try {
+        for await (const line of reader) {
+          yield line;
+          if (isTerminal) reader.prompt();
+        }
+      } finally {
+        reader.close();
+      }
+    },
+  };
+}
