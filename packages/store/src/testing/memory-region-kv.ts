@@ -149,12 +149,14 @@ export function createMemoryRegions(options: MemoryRegionsOptions = {}): MemoryR
     const log = region.log.splice(0);
     const { random } = options;
     const committed = random === undefined ? log.length : random.below(log.length + 1);
-    region.leader = storeId;
+    // Nobody leads until the new one has all that was committed.
+    region.leader = 0;
     region.term++;
+    for (const { writes } of log.slice(0, committed)) await engine.write(writes);
+    region.leader = storeId;
     const unsure = refuse({ kind: "undetermined", message: "the leader stepped down" });
-    for (const [index, { writes, settle }] of log.entries()) {
+    for (const [index, { settle }] of log.entries()) {
       const isUnsure = random?.chance(0.5) === true;
-      if (index < committed) await engine.write(writes);
       settle(isUnsure ? unsure : index < committed ? undefined : refuse({ kind: "staleCommand" }));
     }
     announce(region);
@@ -164,7 +166,7 @@ export function createMemoryRegions(options: MemoryRegionsOptions = {}): MemoryR
     const inside = [...keys]
       .sort((a, b) => Buffer.compare(a, b))
       .filter((key, index, all) => covers(region, key) && Buffer.compare(key, region.startKey) !== 0 && !isSame(key, all[index - 1]));
-    for (const entry of region.log.splice(0)) await applyEntry(entry);
+    for (let entry = region.log.shift(); entry !== undefined; entry = region.log.shift()) await applyEntry(entry);
     if (inside.length === 0) return [describe(region)];
     const { endKey } = region;
     region.version += inside.length;

@@ -95,9 +95,10 @@ export function prewrite(options: PrewriteOptions, items: readonly PrewriteItem[
     const error = check(options, item);
     if (error === null) continue;
     const outcome = outcomeOf(item.state, startTs);
-    if (outcome.kind === "committed" && (options.secondaries !== null || options.onePc)) {
-      const commitTs = outcome.commitTs;
-      return { errors: [], minCommitTs: options.onePc ? 0n : commitTs, onePcCommitTs: options.onePc ? commitTs : 0n, memoryLocks: [] };
+    if (outcome.kind === "committed") {
+      // A repeated request, whatever mode the client is in by now: the first one has done it all.
+      const minCommitTs = options.secondaries !== null && !options.onePc ? outcome.commitTs : 0n;
+      return { errors: [], minCommitTs, onePcCommitTs: options.onePc ? outcome.commitTs : 0n, memoryLocks: [] };
     }
     // The client resolves locks together; anything else ends the attempt.
     if (!("locked" in error)) return failed(error);
