@@ -23,6 +23,9 @@ const curves = {
 } satisfies Readonly<Record<string, Curve>>;
 export type BackoffKind = keyof typeof curves;
 
+/** One call over many regions may meet as many splits. */
+const immediateMax = 64;
+
 export class Patience {
   private readonly world: World;
   private readonly what: string;
@@ -31,6 +34,7 @@ export class Patience {
   private readonly startMs: number;
   private readonly tries = new Map<BackoffKind, number>();
   private count = 0;
+  private immediate = 0;
 
   constructor(world: World, what: string, budgetMs: number, signal: AbortSignal) {
     this.world = world;
@@ -42,6 +46,12 @@ export class Patience {
 
   get waitedMs(): number {
     return Math.round(this.world.clock.monotonicMs() - this.startMs);
+  }
+
+  /** For what is tried again at once: waits when that goes on and on, as when stores and the placement driver never agree. */
+  async again(cause: unknown): Promise<void> {
+    if (++this.immediate % immediateMax === 0) await this.wait("region", cause);
+    else this.signal.throwIfAborted();
   }
 
   /** Rejects with `timedOut` when the budget is spent, `cause` being the last reason; with the signal's reason when it aborts. */

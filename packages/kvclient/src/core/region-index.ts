@@ -52,7 +52,7 @@ export class RegionIndex {
     return region !== undefined && (region.endKey.length === 0 || compareKeys(key, region.endKey) <= 0) ? region : null;
   }
 
-  /** Takes a region in, in place of all that overlap it; keeps what is there when that is newer. */
+  /** Takes a region in, in place of all that overlap it; keeps what is there when that is as new: it knows more of leaders. */
   put(facts: RegionFacts, leaderStoreId: number): CachedRegion {
     let from = this.after(facts.startKey) - 1;
     const before = this.sorted[from];
@@ -60,9 +60,9 @@ export class RegionIndex {
     let to = from;
     for (let each = this.sorted[to]; each !== undefined; each = this.sorted[++to]) {
       if (facts.endKey.length > 0 && compareKeys(each.startKey, facts.endKey) >= 0) break;
-      const isNewer =
-        each.id === facts.id && (each.version > facts.version || (each.version === facts.version && each.confVer > facts.confVer));
-      if (isNewer) return each;
+      const isAsNew =
+        each.id === facts.id && (each.version > facts.version || (each.version === facts.version && each.confVer >= facts.confVer));
+      if (isAsNew) return each;
     }
     const leader = Math.max(
       0,

@@ -29,6 +29,7 @@ interface WithRegionError {
 }
 
 const requestMs = 6000;
+const hintsMax = 5;
 
 export class RegionRequests {
   readonly regions: RegionCache;
@@ -98,18 +99,26 @@ export class RegionRequests {
       }
       const refusal = answer.region_error;
       if (refusal === null) return answer;
-      if ((await this.deal(region, replica, refusal, patience)) === "moved") return moved;
+      if ((await this.deal(region, replica, refusal, tried, patience)) === "moved") return moved;
     }
   }
 
   /** Makes of a refusal what is to be done: try the same region again, or find the keys anew. */
-  private async deal(region: CachedRegion, replica: Replica, refusal: errorpb.Error, patience: Patience): Promise<"again" | "moved"> {
+  private async deal(
+    region: CachedRegion,
+    replica: Replica,
+    refusal: errorpb.Error,
+    tried: number,
+    patience: Patience,
+  ): Promise<"again" | "moved"> {
     const cause = kvErrors.refused([`a request to region ${region.id}`, refusal.message]);
     if (refusal.not_leader !== null) {
       const { leader } = refusal.not_leader;
       const at = leader === null ? -1 : region.replicas.findIndex(({ storeId }) => storeId === leader.store_id);
       if (at >= 0 && at !== region.leader) {
         region.leader = at;
+        // Two stores that name each other are left alone for a while.
+        if (tried % hintsMax === 0) await patience.wait("region", cause);
         return "again";
       }
       if (leader !== null && at < 0) this.regions.forget(region);
@@ -126,7 +135,10 @@ export class RegionRequests {
       );
       // A store that has not caught up: what the placement driver said was right.
       if (isBehind || current_regions.length === 0) await patience.wait("region", cause);
-      else this.regions.learn(current_regions, replica.storeId);
+      else {
+        this.regions.learn(current_regions, replica.storeId);
+        await patience.again(cause);
+      }
       return "moved";
     }
     if (refusal.server_is_busy !== null) {
