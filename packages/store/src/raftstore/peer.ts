@@ -77,6 +77,8 @@ export class Peer {
   leaseFromMs = Number.NEGATIVE_INFINITY;
   /** No lease before this index is applied: an entry up to it moves keys to another region. */
   leaseBlockedTo = 0;
+  /** Peers that wait for a snapshot, as the placement driver was told last. */
+  pendingTold: readonly number[] = [];
   /** Peers → the tick at which they were last heard of. */
   heardAt: Map<number, number> | null = null;
 

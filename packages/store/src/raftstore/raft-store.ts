@@ -734,6 +734,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       if (body.kind === "heartbeatAnswer" && content.sleep) this.#onAsleepAnswer(peer, from.id);
     }
     peer.raft.step({ from: from.id, to: to.id, term: content.term, ...body });
+    // The placement driver waits for a new peer before it goes on with the region.
+    if (peer.pendingTold.includes(from.id) && !isPending(peer, from.id)) this.reportRegion(peer);
     if (content.sleep && body.kind === "heartbeat") this.#fallAsleep(peer);
     this.markDirty(peer);
   }
@@ -1759,9 +1761,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       if (id === peer.id) continue;
       const silent = peer.isAsleep ? 0 : this.#tick - (peer.heardAt?.get(id) ?? this.#tick);
       if (silent >= options.peerDownTicks) downPeers.push({ peerId: id, downSeconds: Math.floor((silent * options.tickMs) / 1000) });
-      const progress = peer.raft.progress.get(id);
-      if (progress !== undefined && (progress.match < peer.truncated.index || progress.state.kind === "snapshot")) pendingPeers.push(id);
+      if (isPending(peer, id)) pendingPeers.push(id);
     }
+    peer.pendingTold = pendingPeers;
     this.pd.regionHeartbeat({
       region: peer.region,
       leaderPeerId: peer.id,
@@ -1830,6 +1832,12 @@ class SharedSnapshot {
   release(): void {
     if (--this.#holders === 0) this.snapshot[Symbol.dispose]();
   }
+}
+
+/** The leader cannot give it the log alone any more: it waits for a snapshot, or takes one. */
+function isPending(leader: Peer, id: number): boolean {
+  const progress = leader.raft.progress.get(id);
+  return progress !== undefined && (progress.match < leader.truncated.index || progress.state.kind === "snapshot");
 }
 
 function once(run: () => void): () => void {
