@@ -7,7 +7,8 @@
  * What cannot be done is passed over for the next thing, and told as a block.
  */
 import type { ClusterView, Peer, PeerId, RegionView, StoreId, StoreView } from "../../core/model.ts";
-import { extraCount, fitOfPeer, fitRegion, isRuleSatisfied, type RegionFit, type RuleFit } from "./fit.ts";
+import { applyTarget } from "./apply.ts";
+import { compareRegionFit, extraCount, fitOfPeer, fitRegion, isRuleSatisfied, type RegionFit, type RuleFit } from "./fit.ts";
 import { type Rule, ruleName } from "./rule.ts";
 import { bordersIn, type RuleSet, rulesFor } from "./rule-set.ts";
 import { labelValue, matches, scoreAmong } from "./store-labels.ts";
@@ -35,14 +36,15 @@ export interface CheckerContext {
 }
 
 export function checkRegion(context: CheckerContext, region: RegionView): RuleVerdict {
+  return look(context, region, true);
+}
+
+function look(context: CheckerContext, region: RegionView, maySwap: boolean): RuleVerdict {
   if (leaderOf(region) === null) return { kind: "leaderless" };
   const rules = rulesFor(context.rules, region.meta.startKey, region.meta.endKey);
   if (rules.length === 0) return { kind: "split", keys: bordersIn(context.rules, region.meta.startKey, region.meta.endKey) };
-  return new RegionCheck(
-    context,
-    region,
-    fitRegion(region, rules, (id) => context.view.store(id)),
-  ).run();
+  const fit = fitRegion(region, rules, (id) => context.view.store(id));
+  return new RegionCheck(context, region, fit, maySwap).run();
 }
 
 /** By rules alone: a rule for voters or the leader means the store. */
@@ -102,9 +104,11 @@ class RegionCheck {
   readonly #context: CheckerContext;
   readonly #region: RegionView;
   readonly #fit: RegionFit;
+  readonly #maySwap: boolean;
   readonly #blocks: RuleBlock[] = [];
 
-  constructor(context: CheckerContext, region: RegionView, fit: RegionFit) {
+  constructor(context: CheckerContext, region: RegionView, fit: RegionFit, maySwap: boolean) {
+    this.#maySwap = maySwap;
     this.#context = context;
     this.#region = region;
     this.#fit = fit;
@@ -148,7 +152,14 @@ class RegionCheck {
         }
       if (isUnwell) break;
     }
-    if (!isUnwell) return this.#remove("remove-orphan-peer", first, "no rule needs the peer, and all that rules need is there and well");
+    if (!isUnwell) {
+      // The first one that may go: it is the healthiest, and must stay while others that do not answer could outvote the rest.
+      for (const peer of orphans) {
+        const removed = this.#remove("remove-orphan-peer", peer, "no rule needs the peer, and all that rules need is there and well");
+        if (removed !== null) return removed;
+      }
+      return null;
+    }
 
     if (down !== null && this.#isSilent(down)) {
       const replaced = this.#replaceByOrphan(down);
@@ -238,7 +249,7 @@ class RegionCheck {
         reason: `rule ${ruleName(fit.rule)} has ${fit.peers.length} of ${fit.rule.count} peers`,
       });
     }
-    if (!choice.isTemporary) {
+    if (!choice.isTemporary && this.#maySwap) {
       // The only store for this rule may hold a peer of another rule that can live elsewhere.
       for (const peer of this.#region.meta.peers) {
         const store = this.#context.view.store(peer.storeId);
@@ -247,10 +258,24 @@ class RegionCheck {
         if (other === null || other === fit || !isRuleSatisfied(other)) continue;
         const reason = `rule ${ruleName(fit.rule)} needs store ${peer.storeId}, where a peer of rule ${ruleName(other.rule)} is`;
         const swapped = this.#replace(other, peer, "swap-fit", reason, true);
-        if (swapped !== null) return swapped;
+        if (swapped !== null && this.#helps(swapped, fit.rule)) return swapped;
       }
     }
     return this.#block(fit.rule, kind, choice.why, choice.isTemporary);
+  }
+
+  /**
+   * A swap is worth it when the very next step gives the rule its peer, and all rules together are better off then: with rules that pull
+   * at the same stores it could go on for ever.
+   */
+  #helps(swap: RuleSuggestion, rule: Rule): boolean {
+    let nextId = Number.MAX_SAFE_INTEGER - 1000;
+    const swapped = applyTarget(this.#region, swap.target, swap.leader, () => nextId++);
+    const verdict = look(this.#context, swapped, false);
+    if (verdict.kind !== "suggestion") return false;
+    const { description, rule: name, target, leader } = verdict.suggestion;
+    if (description !== "add-rule-peer" || name !== ruleName(rule)) return false;
+    return compareRegionFit(this.#fitOf(applyTarget(swapped, target, leader, () => nextId++)), this.#fit) > 0;
   }
 
   #replace(fit: RuleFit, peer: Peer, status: "down" | "offline" | "swap-fit", reason: string, isTry = false): RuleSuggestion | null {
@@ -284,15 +309,15 @@ class RegionCheck {
     }
     if (rule.role === "leader" && !isLeader) {
       const kind = "fix-leader-role";
-      const why = this.#leadHindrance(peer);
+      const why = this.#leadHindrance(peer) ?? (this.#isBetterLed(peer) ? null : "another rule would lose by it");
       if (why !== null) return this.#block(rule, kind, why, true);
       return this.#lead(kind, rule, peer, `rule ${ruleName(rule)} wants the leader on store ${peer.storeId}`);
     }
     if (rule.role === "follower" && isLeader) {
       const kind = "fix-follower-role";
-      const other = this.#newLeader(peer);
-      const to = other === null ? undefined : this.#region.meta.peers.find((each) => each.storeId === other);
-      if (to === undefined) return this.#block(rule, kind, `no other peer may lead in place of the one on store ${peer.storeId}`, true);
+      const others = this.#region.meta.peers.filter((each) => each.id !== peer.id && this.#leadHindrance(each) === null);
+      const to = others.find((each) => this.#isBetterLed(each));
+      if (to === undefined) return this.#block(rule, kind, `no other peer would lead better than the one on store ${peer.storeId}`, true);
       return this.#lead(kind, rule, to, `rule ${ruleName(rule)} wants a follower on store ${peer.storeId}, and it leads`);
     }
     if (rule.role === "learner" && peer.role !== "learner") {
@@ -306,6 +331,16 @@ class RegionCheck {
       return this.#suggest(kind, rule, target, { from: peer.storeId, peerId: peer.id, reason }, leader);
     }
     return null;
+  }
+
+  /** With another leader the rules are met better than now: else two rules would hand the lead to and fro. */
+  #isBetterLed(by: Peer): boolean {
+    return compareRegionFit(this.#fitOf({ ...this.#region, leaderPeerId: by.id }), this.#fit) > 0;
+  }
+
+  #fitOf(region: RegionView): RegionFit {
+    const rules = this.#fit.fits.map((fit) => fit.rule);
+    return fitRegion(region, rules, (id) => this.#context.view.store(id));
   }
 
   #lead(kind: SuggestionKind, rule: Rule, to: Peer, reason: string): RuleSuggestion {
@@ -353,6 +388,7 @@ class RegionCheck {
     const role = target.get(from.meta.id) ?? "voter";
     target.delete(from.meta.id);
     target.set(best.store.meta.id, role);
+    if (!this.#isBetterPlaced(target)) return null;
     return this.#suggest("move-to-better-location", rule, target, {
       from: from.meta.id,
       to: best.store.meta.id,
@@ -361,12 +397,28 @@ class RegionCheck {
     });
   }
 
+  /** No rule is met worse, and the peers of all rules together are further apart: so moves come to an end. */
+  #isBetterPlaced(target: Target): boolean {
+    const after = applyTarget(this.#region, target, null, () => Number.MAX_SAFE_INTEGER);
+    return compareRegionFit(this.#fitOf(after), this.#fit) >= 0 && this.#distance(after) > this.#distance(this.#region);
+  }
+
+  #distance(region: RegionView): number {
+    let sum = 0;
+    for (const { rule } of this.#fit.fits) {
+      if (rule.locationLabels.length === 0) continue;
+      const stores = this.#storesThatMatch(rule, region);
+      for (const [index, store] of stores.entries()) sum += scoreAmong(store, stores.slice(0, index), rule.locationLabels);
+    }
+    return sum;
+  }
+
   // Choosing
 
   /** The region's stores that a rule means, whichever rule their peers serve. */
-  #storesThatMatch(rule: Rule): StoreView[] {
+  #storesThatMatch(rule: Rule, region: RegionView = this.#region): StoreView[] {
     const stores: StoreView[] = [];
-    for (const peer of this.#region.meta.peers) {
+    for (const peer of region.meta.peers) {
       const store = this.#context.view.store(peer.storeId);
       if (store !== null && matches(store, rule.constraints)) stores.push(store);
     }
@@ -493,16 +545,18 @@ class RegionCheck {
       if (role !== "voter") continue;
       voters++;
       const peer = this.#region.meta.peers.find((each) => each.storeId === storeId);
-      if (peer !== undefined && (this.#isReportedDown(peer) || (this.#isPending(peer) && peer.id !== this.#region.leaderPeerId))) unwell++;
+      if (peer !== undefined && peer.id !== this.#region.leaderPeerId && !this.#answers(peer)) unwell++;
     }
     if (voters === 0) return false;
     return (voters - unwell) * 2 > voters || !this.#losesVoter(target);
   }
 
   #losesVoter(target: Target): boolean {
-    return this.#region.meta.peers.some(
-      (peer) => peer.role !== "learner" && target.get(peer.storeId) !== "voter" && !this.#isReportedDown(peer) && !this.#isPending(peer),
-    );
+    return this.#region.meta.peers.some((peer) => peer.role !== "learner" && target.get(peer.storeId) !== "voter" && this.#answers(peer));
+  }
+
+  #answers(peer: Peer): boolean {
+    return !this.#isReportedDown(peer) && !this.#isPending(peer) && !this.#isSilent(peer);
   }
 
   #block(rule: Rule | null, what: SuggestionKind, reason: string, isTemporary: boolean): null {
