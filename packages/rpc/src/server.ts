@@ -351,6 +351,8 @@ function streamRoute({ stream: start, method }: Route) {
   return (call: ServerDuplexStream<unknown, unknown>, answer?: sendUnaryData<unknown>): void => {
     const controller = new AbortController();
     let isOver = false;
+    let isPaused = false;
+    let isHeldUp = false;
     let onlyAnswer: unknown;
     let listener: StreamListener<unknown> | undefined;
     const finish = () => {
@@ -382,9 +384,21 @@ function streamRoute({ stream: start, method }: Route) {
       context: { signal: controller.signal, peer: call.getPeer(), metadata: (name) => headerOf(call, name) },
       send: (message) => {
         if (isOver) return true;
-        if (method.responseStream) return call.write(message);
-        onlyAnswer = message;
-        return true;
+        if (!method.responseStream) {
+          onlyAnswer = message;
+          return true;
+        }
+        const hasRoom = call.write(message);
+        // Who does not read answers is not read either, unless the listener sees to it.
+        if (!hasRoom && !isHeldUp && listener?.drained === undefined) {
+          isHeldUp = true;
+          call.pause();
+          call.once("drain", () => {
+            isHeldUp = false;
+            if (!isPaused && !isOver) call.resume();
+          });
+        }
+        return hasRoom;
       },
       end: () => {
         if (isOver) return;
@@ -393,8 +407,14 @@ function streamRoute({ stream: start, method }: Route) {
         finish();
       },
       fail,
-      pause: () => void call.pause(),
-      resume: () => void call.resume(),
+      pause: () => {
+        isPaused = true;
+        call.pause();
+      },
+      resume: () => {
+        isPaused = false;
+        if (!isHeldUp) call.resume();
+      },
     };
     guarded(() => {
       const opened = start?.(streamCall);

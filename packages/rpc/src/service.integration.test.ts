@@ -283,6 +283,43 @@ describe("what is not well-behaved", () => {
     expect(await clientOf(server).request(echo.methods.Say, { text: "still" })).toMatchObject({ text: "still" });
   });
 
+  test("who reads no answers is not read either", async () => {
+    let handled = 0;
+    const server = await serve({
+      Talk: (call) => ({
+        message: () => {
+          handled++;
+          call.send({ text: "x".repeat(10_000) });
+        },
+      }),
+    });
+    const session = connectHttp2(`http://127.0.0.1:${server.port}`);
+    open.push(() => session.destroy());
+    const stream = session.request({
+      [constants.HTTP2_HEADER_METHOD]: "POST",
+      [constants.HTTP2_HEADER_PATH]: "/test.Echo/Talk",
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    stream.on("error", () => {});
+    const asks = Buffer.concat(Array.from({ length: 20_000 }, () => framed(Ask.encode({ text: "more" }))));
+    stream.write(asks);
+    const other = clientOf(server);
+    let last = -1;
+    // It comes to a stop, and others are served meanwhile.
+    await expect
+      .poll(async () => {
+        await expect(other.request(echo.methods.Say, {})).rejects.toMatchObject({ status: "unimplemented" });
+        const same = handled === last;
+        last = handled;
+        return same && last > 0;
+      })
+      .toBe(true);
+    expect(handled).toBeLessThan(1000);
+    stream.resume();
+    await expect.poll(() => handled, { timeout: 10_000 }).toBe(20_000);
+  });
+
   test("a message over the limit is refused", async () => {
     const server = await serve({ Say: (ask) => ask }, { limits: { messageBytesMax: 1000 } });
     const client = clientOf(server);

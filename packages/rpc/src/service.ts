@@ -67,7 +67,10 @@ export type UnaryCall<Q, A> = (request: Q, context: CallContext) => Input<A> | P
 /** The answering side of a stream. After its end, or when the caller is gone, sending does nothing. */
 export interface StreamCall<A> {
   readonly context: CallContext;
-  /** False when the answers pile up: wait for `drained`, or `pause` what makes them. */
+  /**
+   * False when the answers pile up: wait for `drained`. A listener without it is given no more messages until the caller has read
+   * what there is.
+   */
   send(message: Input<A>): boolean;
   /** Ends with status ok. */
   end(): void;
