@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
+import { pdComponents } from "../packages/placement/src/server/components.ts";
 import { flagHelp } from "../packages/placement/src/server/config/flags.ts";
 import { launchPd, pdFlags, readTls } from "../packages/placement/src/server/config/process-config.ts";
 import { startPdServer } from "../packages/placement/src/server/pd-server.ts";
@@ -22,7 +23,7 @@ process.exitCode = await runPd({
       config,
       hostname: hostname(),
       deployPath: dirname(process.argv[1] ?? "."),
-      components: [],
+      components: pdComponents(),
       log,
       residentBytes: () => process.memoryUsage().rss,
       ...(tls === null ? {} : { tls }),

@@ -1,4 +1,5 @@
 /** All commands of pd-ctl. */
+import { placementRulesCommand } from "../rules/control.ts";
 import type { Command } from "./command.ts";
 import {
   checkerCommand,
@@ -36,7 +37,7 @@ export const rootCommand: Command = {
   subcommands: [
     clusterCommand,
     completionCommand(() => rootCommand),
-    configCommand([]),
+    configCommand([placementRulesCommand]),
     healthCommand,
     hotCommand,
     labelCommand,

@@ -1,5 +1,4 @@
 /** HTTP routes of rules, groups, bundles and region labels (spec §2.5). */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { RegionId, RegionView } from "../core/model.ts";
 import { type HttpRoute, inputRefusal, json, type PdHttpAnswer, type PdHttpRequest, refusal } from "../server/http-routes.ts";
 import type { PdServices } from "../server/services.ts";
@@ -136,8 +135,7 @@ export function ruleRoutes(options: RouteOptions): readonly HttpRoute[] {
         if (step.done === true)
           return json({ warnings: changed.warnings, ...step.value, text: dryRunText(step.value, changed.set, changed.warnings) });
         if (count % 200 === 0) {
-          await nextTurn();
-          request.signal.throwIfAborted();
+          await request.pd.world.clock.sleep(0, request.signal);
         }
       }
     }),
