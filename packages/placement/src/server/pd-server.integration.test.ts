@@ -32,7 +32,11 @@ const part: PdComponent = {
     {
       method: "GET",
       path: "/pd/api/v1/test/:key",
-      handle: ({ params, paramBytes }) => ({ status: 200, json: { key: params["key"], bytes: paramBytes("key").length }, isCompact: true }),
+      handle: (request) => ({
+        status: 200,
+        json: { key: request.params["key"], bytes: request.paramBytes("key").length },
+        isCompact: true,
+      }),
     },
   ],
 };
