@@ -9,6 +9,8 @@ describe("the next step after a server's refusal", () => {
   test("a full disk, a lacking privilege and a refused password each name their remedy, also deep in a chain", () => {
     const full = dmErrors.databaseExecute(["INSERT"], new Error("batch", { cause: refused(1114, "The table 't' is full") }));
     expect(withNextStep(full)).toMatchObject({ code: 10006, workaround: expect.stringContaining("room"), rawCause: "batch" });
+    const noSpace = refused(3, "Error writing file './t.MAD' (Errcode: 28 \"No space left on device\")");
+    expect(withNextStep(dmErrors.databaseExecute(["x"], noSpace)).workaround).toContain("room");
     expect(withNextStep(dmErrors.databaseExecute(["x"], refused(1142, "denied"))).workaround).toContain("grant");
     expect(withNextStep(dmErrors.databaseDriver([], refused(1045, "denied"))).workaround).toContain("password");
   });

@@ -36,7 +36,13 @@ export function withNextStep(error: CodedError): CodedError {
   let cause: unknown = error.cause;
   while (cause instanceof Error && !(cause instanceof MysqlServerError)) cause = cause.cause;
   if (!(cause instanceof MysqlServerError)) return error;
-  const step = cause.errno === 1236 && !/could not find|purged/i.test(cause.message) ? undefined : steps.get(cause.errno);
+  // Whatever could not be written, ENOSPC is why; the number is that of the place where the server noticed.
+  const isFull = /Errcode: 28\b|errno: 28\b|No space left on device/i.test(cause.message);
+  const step = isFull
+    ? makeRoom
+    : cause.errno === 1236 && !/could not find|purged/i.test(cause.message)
+      ? undefined
+      : steps.get(cause.errno);
   if (error.workaround !== "" && (step === undefined || !overridden.has(error.code))) return error;
   return error.with({ workaround: step ?? otherwise });
 }

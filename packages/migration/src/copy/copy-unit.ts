@@ -63,6 +63,8 @@ export interface CopyUnitOptions {
 const defaultChunkBytes = 16 * 1024 * 1024;
 const defaultStatementBytes = 512 * 1024;
 const defaultChunkRowsMax = 200_000;
+/** Statistics may know of the rows and not of their bytes, as right after a table was filled: the first chunk shows how large rows are. */
+const firstChunkRows = 1000;
 const restartsMax = 10;
 const lowsTogetherMax = 200;
 const sourceTriesMax = 20;
@@ -87,7 +89,9 @@ interface ActiveTable {
   readonly place: TargetTablePlace;
   /** Of SHOW CREATE TABLE at the low watermark. */
   readonly text: string;
-  readonly chunkRows: number;
+  /** Few at first; then what the last chunk's rows say. */
+  chunkRows: number;
+  isMeasured: boolean;
   readonly stretches: Stretch[];
   /** Values of columns that a route adds: as literals, and as they are. */
   readonly constants: readonly string[];
@@ -469,15 +473,12 @@ class CopyUnit implements Unit {
     const mean = table.rowsEstimate > 0 ? table.bytesEstimate / table.rowsEstimate : 100;
     const constants = constantsOf(table.route);
     const prepared = this.#canPrepare && place.columns.isBytes ? this.#preparedShape(place, constants, mean) : null;
-    const chunkRows = rowsPerChunk(mean, {
-      bytes: this.#options.chunkBytes ?? defaultChunkBytes,
-      rowsMax: this.#config.dumper.rows > 0 ? this.#config.dumper.rows : defaultChunkRowsMax,
-    });
     table.active = {
       key,
       place,
       text: source.text,
-      chunkRows: prepared === null ? chunkRows : wholeStatements(chunkRows, prepared.rowsPerStatement),
+      chunkRows: Math.min(firstChunkRows, this.#chunkRows(mean, prepared)),
+      isMeasured: false,
       stretches,
       constants,
       fields: table.route.extracted.map(({ value }) => value),
@@ -489,6 +490,24 @@ class CopyUnit implements Unit {
     };
     table.state = "copying";
     return table.active;
+  }
+
+  #measured(active: ActiveTable, meanRowBytes: number): void {
+    const { prepared, place } = active;
+    if (!active.isMeasured && prepared !== null && prepared.rowsPerStatement > 0) {
+      const statementBytes = this.#options.statementBytes ?? defaultStatementBytes;
+      prepared.rowsPerStatement = rowsPerStatement(place.columns.encoded.length, meanRowBytes, statementBytes);
+    }
+    active.isMeasured = true;
+    active.chunkRows = this.#chunkRows(meanRowBytes, prepared);
+  }
+
+  #chunkRows(meanRowBytes: number, prepared: PreparedShape | null): number {
+    const rows = rowsPerChunk(meanRowBytes, {
+      bytes: this.#options.chunkBytes ?? defaultChunkBytes,
+      rowsMax: this.#config.dumper.rows > 0 ? this.#config.dumper.rows : defaultChunkRowsMax,
+    });
+    return prepared === null ? rows : wholeStatements(rows, prepared.rowsPerStatement);
   }
 
   async #makePlace(
@@ -580,6 +599,7 @@ class CopyUnit implements Unit {
             },
             { signal, wasApplied: (connection) => store.hasChunk(connection, table.schema, table.table, chunk.number) },
           );
+          if (counted.rows > 0) this.#measured(active, counted.bytes / counted.rows);
           return;
         } catch (error) {
           signal.throwIfAborted();

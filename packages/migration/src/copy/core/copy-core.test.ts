@@ -97,6 +97,7 @@ describe("columns", () => {
         { kind: "hex", introducer: "" },
       ],
       isPlain: false,
+      isBytes: false,
     });
     expect(copyColumns(source, table("`a` int(11)"), [])).toEqual({ missing: ["b", "c", "e"] });
   });
