@@ -373,6 +373,10 @@ export class Transactions {
       const error = abort(`for_update_ts ${forUpdateTs} is older than start_ts ${startTs}`);
       return Promise.resolve<Tried>({ answer: { errors: [error] }, waiting: null, edge: null });
     }
+    // The values are read at this timestamp: they must stay right should the lock be taken away before its transaction ends.
+    if (!this.concurrency.observe(forUpdateTs)) {
+      return Promise.resolve<Tried>({ answer: { errors: [invalidTimestamp(forUpdateTs)] }, waiting: null, edge: null });
+    }
     return this.#run(context, request.mutations, async (acting, states): Promise<Tried> => {
       const { reader } = acting;
       const values: Uint8Array[] = [];

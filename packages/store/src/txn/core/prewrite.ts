@@ -76,15 +76,23 @@ export function prewrite(options: PrewriteOptions, items: readonly PrewriteItem[
   let minCommitTs = options.minCommitTs > startTs ? options.minCommitTs : startTs + 1n;
   if (forUpdateTs >= minCommitTs) minCommitTs = forUpdateTs + 1n;
   if (options.maxTs >= minCommitTs) minCommitTs = options.maxTs + 1n;
+  /** Of locks that an earlier try of this request left: others may have read it there, so it stands. */
+  let promisedTs = 0n;
+  let isNew = false;
   for (const { state, mutation } of items) {
+    if (lockKinds[mutation.op] === undefined) continue;
     const own = state.lock?.startTs === startTs ? state.lock : null;
-    if (own === null || mutation.op === "CheckNotExists") continue;
-    if (own.minCommitTs > minCommitTs) minCommitTs = own.minCommitTs;
-    if (own.kind === "pessimistic") continue;
-    // The request is repeated: what it was answered the first time stands.
+    if (own === null || own.kind === "pessimistic") {
+      isNew = true;
+      if (own !== null && own.minCommitTs > minCommitTs) minCommitTs = own.minCommitTs;
+      continue;
+    }
     onePc = false;
     if (own.secondaries === null) isAsync = false;
+    if (own.minCommitTs > promisedTs) promisedTs = own.minCommitTs;
   }
+  if (!isNew) minCommitTs = promisedTs;
+  else if (promisedTs > minCommitTs) minCommitTs = promisedTs;
   if (options.maxCommitTs !== 0n && minCommitTs > options.maxCommitTs) {
     isAsync = false;
     onePc = false;

@@ -68,7 +68,7 @@ export class ModelClient {
       const answer = await this.call(key, (store, at) => store.get(request, at));
       if (answer.error === undefined || answer.error === null)
         return answer.not_found === true ? null : text(answer.value ?? new Uint8Array(0));
-      const lock = lockIn(answer.error as KeyError);
+      const lock = lockIn(answer.error);
       if ((await this.resolve(lock, ts)) === "bypass") resolved = [...resolved, lock.lock_version ?? 0n];
     }
   }
@@ -102,7 +102,7 @@ export class ModelClient {
     let commitTs = status.commit_version ?? 0n;
     const own = status.lock_info;
     if ((status.lock_ttl ?? 0) > 0 && own?.use_async_commit === true && (startTs >> 18n) + BigInt(own.lock_ttl ?? 0) < now >> 18n) {
-      const decided = await this.decideAsync(startTs, own as LockInfo);
+      const decided = await this.decideAsync(startTs, own);
       if (decided === "mixed") {
         status = await ask(true);
         commitTs = status.commit_version ?? 0n;
@@ -192,7 +192,7 @@ export class ModelTransaction {
           at,
         ),
       );
-      const error = answer.errors?.[0] as KeyError | undefined;
+      const error = answer.errors?.[0];
       if (error === undefined) {
         const value = answer.not_founds?.[0] === true ? null : text(answer.values?.[0] ?? new Uint8Array(0));
         this.lockedAt.set(key, forUpdateTs);
@@ -210,7 +210,7 @@ export class ModelTransaction {
     const { regions, timestamp, ttlMs } = client.options;
     const keys = [...this.writes.keys()];
     // The one that its locks have told everyone.
-    const primary = [...this.lockedAt.keys()][0] ?? (keys[0] as string);
+    const [primary = ""] = [...this.lockedAt.keys(), ...keys];
     const isPessimistic = this.lockedAt.size > 0;
     const regionOf = (key: string) => regions.regionOf(encodeKey(bytes(key))).id;
     const onePc = mode === "1pc" && new Set(keys.map(regionOf)).size === 1;
@@ -237,7 +237,7 @@ export class ModelTransaction {
             at,
           ),
         );
-        const errors = (answer.errors ?? []) as readonly KeyError[];
+        const errors: readonly KeyError[] = answer.errors ?? [];
         if (errors.length === 0) {
           if (onePc) commitTs = answer.one_pc_commit_ts ?? 0n;
           const min = answer.min_commit_ts ?? 0n;
@@ -260,7 +260,7 @@ export class ModelTransaction {
     this.commitTs = commitTs;
     const rest = isDecided ? keys : keys.filter((key) => key !== primary);
     // The decision stands; the rest is tidying, which a client that is gone leaves to others.
-    await Promise.all(rest.map((key) => (isAbandoned() ? undefined : this.#commitKey(key, commitTs).catch(() => {}))));
+    await Promise.all(rest.filter(() => !isAbandoned()).map((key) => this.#commitKey(key, commitTs).catch(() => {})));
   }
 
   async #commitKey(key: string, commitTs: bigint): Promise<void> {
@@ -269,7 +269,7 @@ export class ModelTransaction {
       const answer = await this.client.call(key, (store, at) =>
         store.commit(kvrpcpb.CommitRequest.complete({ keys: [bytes(key)], start_version: this.startTs, commit_version: ts }), at),
       );
-      const error = answer.error as KeyError | undefined | null;
+      const { error } = answer;
       if (error === undefined || error === null) {
         if (ts !== commitTs) throw new Unknown("committed later than it was decided");
         return;
