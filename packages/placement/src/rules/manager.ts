@@ -192,8 +192,7 @@ class StoredRules implements RuleManager {
       }
     }
     if (set === null) {
-      const nowSeconds = Math.floor(services.world.clock.nowMs() / 1000);
-      const rule = reviveRule({ ...defaultRule(replication), createTimestamp: nowSeconds });
+      const rule = reviveRule(defaultRule(replication));
       rules.set(ruleKey(rule.groupId, rule.id), rule);
       mend.push({ key: ruleRecord(rule), value: JSON.stringify(ruleJson(rule)) });
       try {

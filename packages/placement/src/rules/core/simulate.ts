@@ -233,7 +233,7 @@ export function dryRunText(run: DryRun, rules: RuleSet, warnings: readonly strin
     }
   lines.push(...[...shown].slice(0, 50), "");
   lines.push(
-    `${run.changedRegions} of ${run.regions} regions would change: ${run.added} peers added (${sizeText(run.movedMib)} to copy), ${run.removed} removed, ${run.promoted} promoted, ${run.demoted} demoted, ${run.leaderTransfers} leaders moved, ${run.splits} splits.`,
+    `${run.changedRegions} of ${run.regions} regions would change: ${run.added} peer${run.added === 1 ? "" : "s"} added (${sizeText(run.movedMib)} to copy), ${run.removed} removed, ${run.promoted} promoted, ${run.demoted} demoted, ${run.leaderTransfers} leader${run.leaderTransfers === 1 ? "" : "s"} moved, ${run.splits} split${run.splits === 1 ? "" : "s"}.`,
   );
   for (const { storeId, added, removed, addedMib } of run.byStore)
     lines.push(`  store ${storeId}: +${added} -${removed} peers, ${sizeText(addedMib)} to receive`);
