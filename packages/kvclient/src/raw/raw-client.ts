@@ -21,7 +21,7 @@ export interface RawOptions {
    * second time after writes of others. False: it rejects with `writeUndetermined`. A compare and swap is never sent again.
    */
   readonly repeatLostWrites?: boolean;
-  /** Of one call in all, with its repetitions. Default 20 000. */
+  /** Of one call in all, with its repetitions. Default 40 000: longer than an election takes. */
   readonly patienceMs?: number;
 }
 
@@ -82,7 +82,7 @@ const concurrencyMax = 16;
 export function createRawClient(world: World, requests: RegionRequests, closing: AbortSignal, options: RawOptions = {}): RawClient {
   const { regions } = requests;
   const cf = options.columnFamily ?? "";
-  const patienceFor = (what: string) => new Patience(world, what, options.patienceMs ?? 20_000, closing);
+  const patienceFor = (what: string) => new Patience(world, what, options.patienceMs ?? 40_000, closing);
   const { methods } = tikvpb.tikv;
 
   /** Tries until the region that holds the key has answered. */

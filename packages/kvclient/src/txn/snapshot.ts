@@ -46,7 +46,7 @@ export class RegionSnapshot implements Snapshot {
     resolver: LockResolver,
     closing: AbortSignal,
     timestamp: bigint,
-    patienceMs = 20_000,
+    patienceMs = 40_000,
   ) {
     this.world = world;
     this.requests = requests;

@@ -22,7 +22,7 @@ export interface TransactionOptions {
   readonly asyncCommit?: boolean;
   /** Default true. */
   readonly onePhase?: boolean;
-  /** Of the commit in all. Default 40 000. */
+  /** Of the commit in all. Default 60 000. */
   readonly patienceMs?: number;
   readonly limits?: Partial<BufferLimits>;
 }
@@ -226,7 +226,7 @@ export class KvTransaction implements Transaction {
         lockTtlMs: Math.round(ageMs) + (isLong ? longTtlMs : firstTtlMs),
         tryAsyncCommit: this.options.asyncCommit ?? true,
         tryOnePhase: this.options.onePhase ?? true,
-        patienceMs: this.options.patienceMs ?? 40_000,
+        patienceMs: this.options.patienceMs ?? 60_000,
       });
       return await committer.commit();
     } catch (error) {
