@@ -33,6 +33,7 @@ export class Connections implements Disposable {
   private knownClusterId: bigint | null = null;
 
   constructor(world: World, options: ConnectionOptions) {
+    if (options.endpoints.every((endpoint) => endpoint === "")) throw pdClientErrors.noEndpoints([]);
     this.world = world;
     this.options = options;
   }

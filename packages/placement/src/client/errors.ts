@@ -51,4 +51,12 @@ export const pdClientErrors = {
     message: (got: bigint, before: bigint) => `the placement driver gave timestamp ${got} after ${before}`,
     workaround: "Please stop writing transactions and check whether the placement driver's data was put back to an older state.",
   }),
+  noEndpoints: define({
+    code: 71907,
+    class: "pd-client",
+    scope: "internal",
+    level: "high",
+    message: () => "no endpoint of a placement driver was given",
+    workaround: "Please give at least one, as host:port or as a URL.",
+  }),
 };

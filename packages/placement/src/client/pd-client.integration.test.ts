@@ -151,6 +151,11 @@ describe("the leader", () => {
     await expect(client.allocId()).rejects.toMatchObject({ code: pdClientErrors.unavailable.code });
   });
 
+  test("there must be an endpoint", () => {
+    for (const endpoints of [[], [""]])
+      expect(() => createPdClient(world, { endpoints })).toThrow(expect.objectContaining({ code: pdClientErrors.noEndpoints.code }));
+  });
+
   test("an endpoint of another cluster is refused", async () => {
     const other = await startMemoryPd(world, { clusterId: 5n });
     open.push(() => other[Symbol.asyncDispose]());

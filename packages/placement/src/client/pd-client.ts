@@ -83,6 +83,7 @@ interface Answer {
   readonly header: pdpb.ResponseHeader | null;
 }
 
+/** Throws `noEndpoints`. Nothing is sent before the first call. */
 export function createPdClient(world: World, options: PdClientOptions): PdClient {
   const connections = new Connections(world, options);
   const timestamps = new TimestampStream(world, connections);
