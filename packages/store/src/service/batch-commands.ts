@@ -1,8 +1,8 @@
 /**
  * Many commands on one stream: each is answered when it is done, and what is done in one turn goes out in one message.
  *
- * Bounds: with `commandsMax` under way, or while the other side does not read its answers, no more requests are taken from the
- * stream; what was taken is finished and waits to be sent.
+ * Bounds: while much is under way, or the other side does not read its answers, no more requests are taken from the stream.
+ * Commands whose answers may be large stand in a line of their own: a few run at once, and none while finished answers pile up.
  */
 import type { World } from "@skein/base";
 import type { StreamCall, StreamListener } from "@skein/rpc";
@@ -11,14 +11,28 @@ import type { Command } from "./commands.ts";
 
 export interface BatchLimits {
   readonly commandsMax: number;
+  /** Commands with large answers that run at once. */
+  readonly largeMax: number;
   /** Answers in one message. */
   readonly answersMax: number;
+  /** Of one message, roughly; and of finished answers, until those with large ones wait. */
+  readonly answerBytesMax: number;
 }
-export const defaultBatchLimits: BatchLimits = { commandsMax: 4096, answersMax: 512 };
+export const defaultBatchLimits: BatchLimits = {
+  commandsMax: 4096,
+  largeMax: 8,
+  answersMax: 512,
+  answerBytesMax: 4 * 1024 * 1024,
+};
+
+const largeKinds: ReadonlySet<string> = new Set(["Scan", "BatchGet", "ScanLock", "RawScan", "RawBatchGet", "RawBatchScan"]);
 
 interface Answer {
+  readonly id: number;
   readonly kind: string;
-  readonly value: object;
+  /** Null: the kind of the request is not known here. */
+  readonly value: object | null;
+  readonly bytes: number;
 }
 
 export function serveBatchCommands(
@@ -27,9 +41,11 @@ export function serveBatchCommands(
   call: StreamCall<tikvpb.BatchCommandsResponse>,
   limits: BatchLimits = defaultBatchLimits,
 ): StreamListener<tikvpb.BatchCommandsRequest> {
-  let answers: (Answer | null)[] = [];
-  let ids: number[] = [];
+  let answers: Answer[] = [];
+  let answerBytes = 0;
   let underWay = 0;
+  let largeUnderWay = 0;
+  let large: (() => void)[] = [];
   let isDue = false;
   let isBlocked = false;
   let isPaused = false;
@@ -38,7 +54,8 @@ export function serveBatchCommands(
   const signal = () => call.context.signal;
 
   const adjust = () => {
-    const shouldPause = isBlocked || underWay >= limits.commandsMax;
+    while (large.length > 0 && largeUnderWay < limits.largeMax && answerBytes < limits.answerBytesMax && !isBlocked) large.shift()?.();
+    const shouldPause = isBlocked || underWay + large.length >= limits.commandsMax || large.length >= limits.largeMax;
     if (shouldPause === isPaused || isGone) return;
     isPaused = shouldPause;
     if (shouldPause) call.pause();
@@ -47,27 +64,45 @@ export function serveBatchCommands(
   const flush = () => {
     isDue = false;
     if (isGone) return;
-    while (ids.length > 0 && !isBlocked) {
-      const some = answers.length > limits.answersMax;
-      const responses = some ? answers.splice(0, limits.answersMax) : answers;
-      const request_ids = some ? ids.splice(0, limits.answersMax) : ids;
-      if (!some) {
-        answers = [];
-        ids = [];
+    let from = 0;
+    while (from < answers.length && !isBlocked) {
+      let bytes = 0;
+      let to = from;
+      const responses: ({ kind: string; value: object } | null)[] = [];
+      const ids: number[] = [];
+      for (; to < answers.length && ids.length < limits.answersMax && (to === from || bytes < limits.answerBytesMax); to++) {
+        const { id, kind, value, bytes: size } = answers[to] as Answer;
+        responses.push(value === null ? null : { kind, value });
+        ids.push(id);
+        bytes += size;
       }
+      from = to;
+      answerBytes -= bytes;
       // A response without a member answers a request of a kind that is not known here.
-      if (!call.send({ responses: responses as never, request_ids })) isBlocked = true;
+      if (!call.send({ responses: responses as never, request_ids: ids })) isBlocked = true;
     }
-    if (isEnding && underWay === 0 && ids.length === 0) call.end();
+    answers = from === answers.length ? [] : answers.slice(from);
+    if (isEnding && underWay === 0 && large.length === 0 && answers.length === 0) call.end();
     adjust();
   };
-  const answer = (id: number, value: Answer | null) => {
+  const answer = (id: number, kind: string, value: object | null) => {
     if (isGone) return;
-    answers.push(value);
-    ids.push(id);
+    const bytes = value === null ? 0 : sizeOf(value);
+    answers.push({ id, kind, value, bytes });
+    answerBytes += bytes;
     if (isDue || isBlocked) return;
     isDue = true;
     world.clock.afterTurn(flush);
+  };
+  const start = (id: number, kind: string, value: object, command: Command, isLarge: boolean) => {
+    underWay++;
+    if (isLarge) largeUnderWay++;
+    // Commands never reject.
+    void command(value, signal).then((done) => {
+      underWay--;
+      if (isLarge) largeUnderWay--;
+      answer(id, kind, done);
+    });
   };
 
   return {
@@ -76,26 +111,13 @@ export function serveBatchCommands(
         const id = requestIds[index];
         if (id === undefined) break; // without an id nobody could tell whose the answer is
         const request = requests[index] as { readonly kind: string; readonly value: object } | null;
-        if (request === null || request === undefined) {
-          answer(id, null);
-          continue;
-        }
-        const { kind, value } = request;
-        if (kind === "Empty") {
-          answer(id, { kind, value: { test_id: (value as tikvpb.BatchCommandsEmptyRequest).test_id } });
-          continue;
-        }
-        const command = commands.get(kind);
-        if (command === undefined) {
-          answer(id, null);
-          continue;
-        }
-        underWay++;
-        // Commands never reject.
-        void command(value, signal).then((done) => {
-          underWay--;
-          answer(id, { kind, value: done });
-        });
+        const command = request === null ? undefined : commands.get(request.kind);
+        if (request !== null && command !== undefined) {
+          const { kind, value } = request;
+          if (largeKinds.has(kind)) large.push(() => start(id, kind, value, command, true));
+          else start(id, kind, value, command, false);
+        } else if (request?.kind === "Empty") answer(id, "Empty", { test_id: (request.value as tikvpb.BatchCommandsEmptyRequest).test_id });
+        else answer(id, "", null);
       }
       adjust();
     },
@@ -110,7 +132,25 @@ export function serveBatchCommands(
     gone: () => {
       isGone = true;
       answers = [];
-      ids = [];
+      large = [];
     },
   };
+}
+
+/** Bytes of what can be large in an answer. */
+function sizeOf(answer: object): number {
+  const { value, values, pairs, kvs, locks } = answer as {
+    readonly value?: Uint8Array;
+    readonly values?: readonly Uint8Array[];
+    readonly pairs?: readonly { readonly key?: Uint8Array; readonly value?: Uint8Array }[];
+    readonly kvs?: readonly { readonly key?: Uint8Array; readonly value?: Uint8Array }[];
+    readonly locks?: readonly unknown[];
+  };
+  let bytes = 64;
+  if (value !== undefined) bytes += value.length;
+  if (values !== undefined) for (const each of values) bytes += each.length;
+  const list = pairs ?? kvs;
+  if (list !== undefined) for (const pair of list) bytes += 16 + (pair.key?.length ?? 0) + (pair.value?.length ?? 0);
+  if (locks !== undefined) bytes += locks.length * 128;
+  return bytes;
 }
