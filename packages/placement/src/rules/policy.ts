@@ -6,10 +6,13 @@ import { isDisconnected, isLowSpace, isStoreDown, regionScore } from "../schedul
 import type { PdServices } from "../server/services.ts";
 import { type CheckerContext, checkRegion, type Hindrance, isAsGood, mayLeadByRules } from "./core/checker.ts";
 import { fitRegion, isSatisfied } from "./core/fit.ts";
+import { LayoutCache } from "./core/layout-cache.ts";
 import { labelBorders, labelOf } from "./core/region-labels.ts";
-import type { Rule } from "./core/rule.ts";
 import { bordersIn, type RuleSet, rulesFor } from "./core/rule-set.ts";
 import type { RuleManager } from "./manager.ts";
+
+/** Layouts that need nothing are looked at again after so long, whatever happened. */
+const layoutsKeptMs = 60_000;
 
 export interface RulePolicy extends PlacementPolicy {
   /** Null while placement rules are off. */
@@ -20,7 +23,8 @@ export interface RulePolicy extends PlacementPolicy {
 
 /** The context is asked for anew at each call: configuration and cluster change. */
 export function createRulePolicy(manager: RuleManager, contextOf: () => ScheduleContext): RulePolicy {
-  const settled = new SettledRegions();
+  const layouts = new LayoutCache();
+  let clearedMs = 0;
   let memo: {
     readonly nowMs: number;
     readonly config: unknown;
@@ -58,10 +62,14 @@ export function createRulePolicy(manager: RuleManager, contextOf: () => Schedule
       const now = moment();
       if (now === null) return null;
       const context = now.checker;
-      const isCached = now.schedule.replication.enablePlacementRulesCache;
-      if (isCached && settled.has(context, region)) return null;
+      if (now.nowMs - clearedMs > layoutsKeptMs || now.nowMs < clearedMs) {
+        layouts.clear();
+        clearedMs = now.nowMs;
+      }
+      const layout = layouts.signature(context, region);
+      if (layout !== null && layouts.has(context, layout)) return null;
       const verdict = checkRegion(context, region);
-      if (isCached && verdict.kind === "settled") settled.add(context, region);
+      if (layout !== null && verdict.kind === "settled") layouts.add(context, layout);
       return verdict.kind === "suggestion" ? verdict.suggestion : null;
     },
     isSatisfied: (region) => {
@@ -194,53 +202,4 @@ export function simulationFacts(services: PdServices) {
     regionScore: (store: StoreView, deltaMib: number) => regionScore(store, scoring(schedule), deltaMib),
     locationLabels: replication.locationLabels,
   };
-}
-
-/**
- * Regions that were looked at and need nothing (`enable-placement-rules-cache`). An entry counts while the region's epoch, leader and
- * health, its rules, and all stores' labels and states are the same.
- */
-class SettledRegions {
-  readonly #entries = new Map<number, string>();
-  readonly #ruleNumbers = new WeakMap<readonly Rule[], number>();
-  #nextRuleNumber = 1;
-  #storesOf: CheckerContext | null = null;
-  #storesText = "";
-  #generation = 0;
-
-  has(context: CheckerContext, region: RegionView): boolean {
-    return this.#entries.get(region.meta.id) === this.#sign(context, region);
-  }
-
-  add(context: CheckerContext, region: RegionView): void {
-    this.#entries.set(region.meta.id, this.#sign(context, region));
-  }
-
-  #sign(context: CheckerContext, { meta, leaderPeerId, downPeers, pendingPeers }: RegionView): string {
-    const rules = rulesFor(context.rules, meta.startKey, meta.endKey);
-    let number = this.#ruleNumbers.get(rules);
-    if (number === undefined) this.#ruleNumbers.set(rules, (number = this.#nextRuleNumber++));
-    const unwell =
-      downPeers.length + pendingPeers.length === 0 ? "" : `${downPeers.map((down) => down.peerId).join()}/${pendingPeers.join()}`;
-    return `${meta.epoch.confVer}.${meta.epoch.version}.${leaderPeerId}.${number}.${this.#stores(context)}.${unwell}`;
-  }
-
-  /** A number that changes when a store's labels, state or the ways in which it may be chosen do. */
-  #stores(context: CheckerContext): number {
-    if (this.#storesOf === context) return this.#generation;
-    this.#storesOf = context;
-    const text = context.view
-      .stores()
-      .map((store) => {
-        const labels = store.meta.labels.map(({ key, value }) => `${key}=${value}`).join(",");
-        return `${store.meta.id}:${store.meta.state}:${labels}:${context.isDown(store)}:${context.targetHindrance(store)?.reason ?? ""}`;
-      })
-      .join(";");
-    if (text !== this.#storesText) {
-      this.#storesText = text;
-      this.#generation++;
-      this.#entries.clear();
-    }
-    return this.#generation;
-  }
 }

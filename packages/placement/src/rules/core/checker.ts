@@ -374,7 +374,8 @@ class RegionCheck {
       if (worst === null || isolation < worstIsolation || (isolation === worstIsolation && size > worstSize))
         [worst, worstIsolation, worstSize] = [store, isolation, size];
     }
-    if (worst === null) return null;
+    // Nothing is further apart than different on the coarsest label from all others.
+    if (worst === null || worstIsolation >= (around.length - 1) * 100 ** (labels.length - 1)) return null;
     const from = worst;
     const others = around.filter((store) => store !== from);
     const best = this.#chooseAmong(rule, others, ownStores(fit, from.meta.id, this.#context), (store) => {

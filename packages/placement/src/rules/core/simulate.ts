@@ -6,6 +6,7 @@ import type { ClusterView, Peer, RegionView, StoreId, StoreView } from "../../co
 import { applyTarget } from "./apply.ts";
 import { checkRegion } from "./checker.ts";
 import { type LintFinding, lintRules } from "./lint.ts";
+import { LayoutCache } from "./layout-cache.ts";
 import { bordersIn, type RuleSet } from "./rule-set.ts";
 import { labelValue } from "./store-labels.ts";
 import { ruleName } from "./rule.ts";
@@ -80,6 +81,7 @@ export function* simulateRules(rules: RuleSet, regions: readonly RegionView[], f
     leadHindrance: facts.lastingHindrance,
     regionScore: (store: StoreView) => facts.regionScore(store, moves.get(store.meta.id)?.deltaMib ?? 0),
   };
+  const layouts = new LayoutCache();
   const levels = failureLevels(facts);
   const survival = new SurvivalCount(facts.stores, levels);
   const unmet = new Map<string, { regions: number; example: number }>();
@@ -94,7 +96,10 @@ export function* simulateRules(rules: RuleSet, regions: readonly RegionView[], f
     for (const [index, piece] of pieces.entries()) {
       let now = piece;
       for (let step = 0; ; step++) {
+        const layout = layouts.signature(context, now);
+        if (layout !== null && layouts.has(context, layout)) break;
         const verdict = checkRegion(context, now);
+        if (layout !== null && verdict.kind === "settled") layouts.add(context, layout);
         if (verdict.kind === "suggestion" && step < stepsMax) {
           const { target, leader } = verdict.suggestion;
           isChanged = true;

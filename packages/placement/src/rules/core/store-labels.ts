@@ -43,7 +43,18 @@ function meets(store: StoreView, constraint: ConstraintInput): boolean {
   }
 }
 
+/** By a rule's constraints and a store's labels: both lists are kept as long as neither changes, and asked for with every region. */
+const matched = new WeakMap<readonly ConstraintInput[], WeakMap<readonly Label[], boolean>>();
+
 export function matches(store: StoreView, constraints: readonly ConstraintInput[]): boolean {
+  let byLabels = matched.get(constraints);
+  if (byLabels === undefined) matched.set(constraints, (byLabels = new WeakMap()));
+  let answer = byLabels.get(store.meta.labels);
+  if (answer === undefined) byLabels.set(store.meta.labels, (answer = matchesAll(store, constraints)));
+  return answer;
+}
+
+function matchesAll(store: StoreView, constraints: readonly ConstraintInput[]): boolean {
   for (const constraint of constraints) if (!meets(store, constraint)) return false;
   for (const [key, value] of labelsOf(store)) {
     if (!isExclusive(key) || (key === "engine" && (value === "" || value.toLowerCase() === "tikv"))) continue;
@@ -66,13 +77,26 @@ export function constraintText({ key, op, values }: ConstraintInput): string {
   return op === "exists" || op === "notExists" ? `${key} ${op}` : `${key} ${op} [${values.join(" ")}]`;
 }
 
+/** By a rule's location labels and a store's labels: the store's values in lower case. */
+const places = new WeakMap<readonly string[], WeakMap<readonly Label[], readonly string[]>>();
+
+function placeOf(store: StoreView, labels: readonly string[]): readonly string[] {
+  let byLabels = places.get(labels);
+  if (byLabels === undefined) places.set(labels, (byLabels = new WeakMap()));
+  let place = byLabels.get(store.meta.labels);
+  if (place === undefined) byLabels.set(store.meta.labels, (place = labels.map((label) => labelValue(store, label).toLowerCase())));
+  return place;
+}
+
 /** The first label whose values differ; -1 when all are equal. A label that one of them lacks counts as equal. */
 export function compareLocation(a: StoreView, b: StoreView, labels: readonly string[]): number {
-  const [left, right] = [labelsOf(a), labelsOf(b)];
-  for (let index = 0; index < labels.length; index++) {
-    const key = (labels[index] as string).toLowerCase();
-    const [x, y] = [left.get(key) ?? "", right.get(key) ?? ""];
-    if (x !== "" && y !== "" && x !== y && x.toLowerCase() !== y.toLowerCase()) return index;
+  return comparePlaces(placeOf(a, labels), placeOf(b, labels));
+}
+
+function comparePlaces(left: readonly string[], right: readonly string[]): number {
+  for (let index = 0; index < left.length; index++) {
+    const [x, y] = [left[index] as string, right[index] as string];
+    if (x !== y && x !== "" && y !== "") return index;
   }
   return -1;
 }
@@ -85,7 +109,13 @@ export function pairScore(a: StoreView, b: StoreView, labels: readonly string[])
 
 /** How far apart a store is from others. */
 export function scoreAmong(store: StoreView, others: readonly StoreView[], labels: readonly string[]): number {
+  if (labels.length === 0) return 0;
+  const place = placeOf(store, labels);
   let score = 0;
-  for (const other of others) if (other.meta.id !== store.meta.id) score += pairScore(store, other, labels);
+  for (const other of others) {
+    if (other.meta.id === store.meta.id) continue;
+    const index = comparePlaces(place, placeOf(other, labels));
+    if (index !== -1) score += 100 ** (labels.length - index - 1);
+  }
   return score;
 }
