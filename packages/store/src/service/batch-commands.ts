@@ -54,7 +54,8 @@ export function serveBatchCommands(
   const signal = () => call.context.signal;
 
   const adjust = () => {
-    while (large.length > 0 && largeUnderWay < limits.largeMax && answerBytes < limits.answerBytesMax && !isBlocked) large.shift()?.();
+    const mayStart = () => !isBlocked && largeUnderWay < limits.largeMax && answerBytes < limits.answerBytesMax;
+    while (large.length > 0 && mayStart()) large.shift()?.();
     const shouldPause = isBlocked || underWay + large.length >= limits.commandsMax || large.length >= limits.largeMax;
     if (shouldPause === isPaused || isGone) return;
     isPaused = shouldPause;

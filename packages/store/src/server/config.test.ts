@@ -1,0 +1,123 @@
+import { describe, expect, test } from "vitest";
+import { configDocument, launch, parseSize } from "./config.ts";
+
+const run = (argv: readonly string[], files: Readonly<Record<string, string>> = {}) =>
+  launch(argv, {
+    versionText: "TiKV\nRelease Version: x\n",
+    readFile: (path) => {
+      const text = files[path];
+      if (text === undefined) throw new Error("no such file");
+      return text;
+    },
+  });
+const config = (argv: readonly string[], file = "") => {
+  const what = run([...argv, "--config", "tikv.toml"], { "tikv.toml": file });
+  if (what.kind !== "run") throw new Error(what.text);
+  return what.config;
+};
+const refusal = (file: string, argv: readonly string[] = []) => {
+  const what = run([...argv, "--config", "tikv.toml"], { "tikv.toml": file });
+  return what.kind === "refuse" ? what.text : what.kind;
+};
+
+describe("what an operator's file says", () => {
+  test("labels, addresses, sizes and durations are taken; flags win", () => {
+    const it = config(
+      ["--addr", "127.0.0.1:1", "--pd", "a:1,b:2", "--labels", "zone=west"],
+      `
+[server]
+addr = "0.0.0.0:20160"
+advertise-addr = "10.63.10.30:20160"
+labels = { zone = "east", rack = "east-1", host = "30" }
+[storage]
+data-dir = "/data/tikv"
+enable-ttl = true
+[raftstore]
+raft-base-tick-interval = "500ms"
+raft-entry-max-size = "4MB"
+capacity = "10GiB"
+[coprocessor]
+region-split-size = "96MB"
+[log.file]
+filename = "/log/tikv.log"
+[pessimistic-txn]
+wait-for-lock-timeout = "2s"
+`,
+    );
+    expect([it.addr, it.advertiseAddr, it.dataDir, it.enableTtl, it.log.file, it.capacityBytes]).toEqual([
+      "127.0.0.1:1",
+      "10.63.10.30:20160",
+      "/data/tikv",
+      true,
+      "/log/tikv.log",
+      10 * 1024 ** 3,
+    ]);
+    expect(it.labels).toEqual([{ key: "zone", value: "west" }]);
+    expect(it.pdEndpoints).toEqual(["a:1", "b:2"]);
+    expect([it.integer("raftstore.raft-base-tick-interval"), it.integer("coprocessor.region-max-size")]).toEqual([500, 144 * 1024 ** 2]);
+    // The default lease would be longer than an election of these ticks.
+    expect(it.integer("raftstore.raft-store-max-leader-lease")).toBe(4500);
+    expect(it.warnings).toEqual([]);
+    expect(configDocument(it)).toMatchObject({
+      server: { labels: { zone: "west" } },
+      raftstore: { "raft-entry-max-size": "4MiB", "raft-base-tick-interval": "500ms" },
+    });
+  });
+
+  test("a key that is not known warns, by its path; sections of other engines are passed over", () => {
+    const it = config([], '[server]\nadress = "x"\n[rocksdb]\nmax-open-files = 10\n[nope]\na = 1\n');
+    expect(it.warnings).toEqual([
+      "tikv.toml: unknown configuration option server.adress",
+      "tikv.toml: unknown configuration option nope.a",
+    ]);
+  });
+
+  test.each([
+    ["[server", "tikv.toml"],
+    ['[server]\naddr = "nowhere"', "server.addr"],
+    ['[server]\nadvertise-addr = "0.0.0.0:20160"', "no address that others can reach"],
+    ['[server]\nlabels = { zone = "a b" }', "server.labels"],
+    ['[raftstore]\nraft-base-tick-interval = "fast"', "raft-base-tick-interval"],
+    ["[raftstore]\nraft-election-timeout-ticks = 2", "must be greater than raft-heartbeat-ticks"],
+    ['[raftstore]\nraft-store-max-leader-lease = "20s"', "raft-store-max-leader-lease"],
+    ['[raftstore]\nraft-entry-max-size = "big"', "is not a size"],
+    ["[raftstore]\nprevote = 1", "neither true nor false"],
+    ["[storage]\napi-version = 2", "api-version"],
+    ['[log]\nlevel = "loud"', "log.level"],
+    ['[security]\nca-path = "x"', "belong together"],
+    ["[pd]\nendpoints = []", "pd.endpoints"],
+    ['[coprocessor]\nregion-split-size = "96MB"\nregion-max-size = "1MB"', "region-max-size"],
+  ])("%j is refused with its name", (file, named) => {
+    const text = refusal(file);
+    expect(text).toContain("[code=72301:class=tikv-server");
+    expect(text).toContain(named);
+  });
+});
+
+describe("flags", () => {
+  test("print and leave", () => {
+    expect(run(["-V"])).toEqual({ kind: "print", text: "TiKV\nRelease Version: x\n" });
+    expect(run(["--help"]).kind).toBe("print");
+    expect(run(["--config-check", "--config", "t"], { t: "[server]\nx = 1" })).toEqual({
+      kind: "print",
+      text: "warning: t: unknown configuration option server.x\nconfig check successful\n",
+    });
+  });
+  test("that are not known, or have no value, are refused", () => {
+    for (const argv of [["--nope"], ["--addr"], ["--config", "missing"], ["leftover"], ["--labels", "zone"], ["--pd", "x"]])
+      expect([argv, run(argv).kind]).toEqual([argv, "refuse"]);
+  });
+});
+
+test("sizes", () => {
+  expect(["1", "1KB", "2KiB", "3MB", "1.5GiB", "4 GB", "7B"].map(parseSize)).toEqual([
+    1,
+    1024,
+    2048,
+    3 * 1024 ** 2,
+    1.5 * 1024 ** 3,
+    4 * 1024 ** 3,
+    7,
+  ]);
+  expect(["", "MB", "-1KB", "1XB", "1KBs"].map(parseSize)).toEqual([null, null, null, null, null]);
+});
