@@ -85,6 +85,7 @@ export class Committer {
     try {
       state = await this.prewriteAll();
     } catch (error) {
+      if (kvErrors.resultUndetermined.is(error)) throw error;
       const mayBeCommitted = this.isUnknown && (plan.tryAsyncCommit || plan.tryOnePhase) && !isVerdict(error);
       if (mayBeCommitted) throw kvErrors.resultUndetermined([plan.startTs], error);
       tools.background(this.rollback());
@@ -184,6 +185,9 @@ export class Committer {
       }
       const locks: kvrpcpb.LockInfo[] = [];
       for (const error of answer.errors) {
+        // Its own commit, of a prewrite whose answer was lost.
+        if (this.isUnknown && error.conflict?.conflict_ts === plan.startTs && error.conflict.reason !== "SelfRolledBack")
+          throw kvErrors.resultUndetermined([plan.startTs], keyError(error, plan.startTs));
         if (error.locked === null) throw keyError(error, plan.startTs);
         locks.push(error.locked);
       }

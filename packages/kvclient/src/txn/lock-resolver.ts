@@ -40,8 +40,11 @@ export class LockResolver {
   private readonly pd: PdClient;
   private readonly requests: RegionRequests;
   private readonly closing: AbortSignal;
-  /** Settled ones only: they stay as they are. The oldest are forgotten. */
-  private readonly fates = new Map<bigint, TxnFate>();
+  /**
+   * Settled ones only: they stay as they are. By start and primary: a pessimistic transaction whose first locks failed may have
+   * chosen another primary, and what is true of the one says nothing of the other. The oldest are forgotten.
+   */
+  private readonly fates = new Map<string, TxnFate>();
 
   constructor(world: World, pd: PdClient, requests: RegionRequests, closing: AbortSignal) {
     this.world = world;
@@ -57,16 +60,19 @@ export class LockResolver {
   async resolve(locks: readonly kvrpcpb.LockInfo[], readTs: bigint, patience: Patience): Promise<ResolveResult> {
     const passable: bigint[] = [];
     let waitMs = 0;
-    const byTxn = new Map<bigint, kvrpcpb.LockInfo[]>();
+    const byTxn = new Map<string, kvrpcpb.LockInfo[]>();
     for (const lock of locks) {
-      const group = byTxn.get(lock.lock_version);
-      if (group === undefined) byTxn.set(lock.lock_version, [lock]);
+      // What becomes of pessimistic locks is asked otherwise.
+      const name = `${lock.lock_type === "PessimisticLock"} ${nameOf(lock)}`;
+      const group = byTxn.get(name);
+      if (group === undefined) byTxn.set(name, [lock]);
       else group.push(lock);
     }
-    for (const [startTs, group] of byTxn) {
-      const fate = await this.fateOf(group[0] as kvrpcpb.LockInfo, readTs, patience);
+    for (const group of byTxn.values()) {
+      const first = group[0] as kvrpcpb.LockInfo;
+      const fate = await this.fateOf(first, readTs, patience);
       if (fate.kind !== "alive") await this.settle(group, fate, patience);
-      else if (fate.isPassable) passable.push(startTs);
+      else if (fate.isPassable) passable.push(first.lock_version);
       else waitMs = waitMs === 0 ? fate.leftMs : Math.min(waitMs, fate.leftMs);
     }
     return { waitMs, passable };
@@ -75,7 +81,7 @@ export class LockResolver {
   /** `givenTs` is the time to judge by; default: now. */
   private async fateOf(lock: kvrpcpb.LockInfo, readTs: bigint, patience: Patience, givenTs?: bigint): Promise<TxnFate> {
     const startTs = lock.lock_version;
-    const known = this.fates.get(startTs);
+    const known = this.fates.get(nameOf(lock));
     if (known !== undefined) return known;
     const currentTs = givenTs ?? (await this.pd.tso());
     let isForced = false;
@@ -87,17 +93,17 @@ export class LockResolver {
         if (isExpired) continue;
         return { kind: "alive", leftMs: Math.min(leftMs(lock, currentTs), 100), isPassable: false };
       }
-      if (status.commit_version > 0n) return this.remember(startTs, { kind: "committed", commitTs: status.commit_version });
+      if (status.commit_version > 0n) return this.remember(lock, { kind: "committed", commitTs: status.commit_version });
       const primary = status.lock_info;
       if (status.lock_ttl === 0) {
-        // A pessimistic lock that was taken away says nothing of a transaction that may yet commit.
-        if (status.action === "LockNotExistDoNothing") return { kind: "rolledBack" };
-        return this.remember(startTs, { kind: "rolledBack" });
+        // Pessimistic locks are taken away without a record: their transaction may lock again.
+        const isRecorded = status.action !== "LockNotExistDoNothing" && status.action !== "TTLExpirePessimisticRollback";
+        return isRecorded ? this.remember(lock, { kind: "rolledBack" }) : { kind: "rolledBack" };
       }
       const left = physicalOf(startTs) + status.lock_ttl - physicalOf(currentTs);
       if (primary !== null && primary.use_async_commit && !isForced && left <= 0) {
         const fate = await this.fateOfAsyncCommit(primary, patience);
-        if (fate !== null) return this.remember(startTs, fate);
+        if (fate !== null) return this.remember(lock, fate);
         // Some of it was written in two phases after all: the primary decides.
         isForced = true;
         continue;
@@ -258,8 +264,8 @@ export class LockResolver {
     }
   }
 
-  private remember(startTs: bigint, fate: TxnFate): TxnFate {
-    this.fates.set(startTs, fate);
+  private remember(lock: kvrpcpb.LockInfo, fate: TxnFate): TxnFate {
+    this.fates.set(nameOf(lock), fate);
     if (this.fates.size > fatesMax) {
       const oldest = this.fates.keys().next();
       if (oldest.done !== true) this.fates.delete(oldest.value);
@@ -267,6 +273,8 @@ export class LockResolver {
     return fate;
   }
 }
+
+const nameOf = (lock: kvrpcpb.LockInfo) => `${lock.lock_version} ${mapKey(lock.primary_lock)}`;
 
 function physicalOf(timestamp: bigint): number {
   return Number(timestamp >> physicalShift);

@@ -215,6 +215,23 @@ describe("pessimistic locks", () => {
     expect([text(await snapshot.get(key(1))), text(await snapshot.get(key(2)))]).toEqual([null, "other"]);
   });
 
+  test("a lock that failed may be tried again at once, as another primary", async () => {
+    await using it = await startTestCluster(world);
+    await it.split(["k00002"]);
+    const [a, b] = [await it.client.begin(locks), await it.client.begin(locks)];
+    await a.lock([key(3)]);
+    await expect(b.lock([key(1), key(3)], { waitMs: 0 })).rejects.toMatchObject({ code: kvErrors.lockWaitTimedOut.code });
+    await b.lock([key(1)]);
+    await b.lock([key(2)]);
+    await it.client.settled();
+    b.put(key(1), bytes("b"));
+    b.put(key(2), bytes("b"));
+    expect(await b.commit()).not.toBeNull();
+    await a.rollback();
+    const snapshot = await it.client.snapshot();
+    expect([text(await snapshot.get(key(1))), text(await snapshot.get(key(2)))]).toEqual(["b", "b"]);
+  });
+
   test("a ring of waiters is told", async () => {
     await using it = await startTestCluster(world);
     await it.split(["k00002"]);

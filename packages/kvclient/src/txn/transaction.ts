@@ -187,7 +187,8 @@ export class KvTransaction implements Transaction {
         this.primary = null;
         this.stopBeat();
       }
-      this.tools.background(this.unlock(wanted));
+      // Not those that this transaction takes later.
+      this.tools.background(this.unlock(wanted, this.forUpdateTs));
       throw error;
     }
   }
@@ -339,7 +340,7 @@ export class KvTransaction implements Transaction {
     }
   }
 
-  private async unlock(keys: readonly Uint8Array[]): Promise<void> {
+  private async unlock(keys: readonly Uint8Array[], forUpdateTs = this.forUpdateTs): Promise<void> {
     if (keys.length === 0) return;
     const { requests } = this.tools;
     const patience = new Patience(this.tools.world, "the release of locks", 20_000, this.tools.closing);
@@ -347,7 +348,7 @@ export class KvTransaction implements Transaction {
     while (left.length > 0) {
       const again: Uint8Array[] = [];
       await forEachOf(await requests.regions.group(left, (key) => key, patience), 16, async ([region, group]) => {
-        const request = { start_version: this.startTs, for_update_ts: this.forUpdateTs, keys: group };
+        const request = { start_version: this.startTs, for_update_ts: forUpdateTs, keys: group };
         const answer = await requests.command(region, "PessimisticRollback", request, patience);
         if (answer === moved) again.push(...group);
       });
