@@ -48,8 +48,8 @@ export interface Scheduling extends PdComponent {
   readonly state: SchedulingState | null;
 }
 
-/** Null: rules are off, or this process has none; replica count and labels decide then. */
-export type PolicySource = (services: PdServices) => PlacementPolicy | null;
+/** What decides while placement rules are on; null where a process has none: replica count and labels decide then. */
+export type PolicySource = (contextOf: () => ScheduleContext) => PlacementPolicy | null;
 
 export function createScheduling(policySource: PolicySource = () => null): Scheduling {
   let state: (SchedulingState & { readonly internal: Internal }) | null = null;
@@ -186,7 +186,7 @@ function createState(services: PdServices, policySource: PolicySource): Scheduli
   const byReplicas = createReplicaPolicy(context);
   const policy = (): PlacementPolicy => {
     if (!services.config.current.replication.enablePlacementRules) return byReplicas;
-    if (fromRules === undefined) fromRules = policySource(services);
+    if (fromRules === undefined) fromRules = policySource(context);
     return fromRules ?? byReplicas;
   };
   const suspect = (regionId: RegionId, delayMs = 0) => {

@@ -1,6 +1,7 @@
 /** `pd-ctl region …` */
+import { goJson } from "../../server/json.ts";
 import { type Command, type CommandContext, failureText } from "../command.ts";
-import { escapeBytes, getFiltered, getOr, KeyError, keyBytes, parseJson, prettyJson, printFiltered, wholeNumber } from "./helpers.ts";
+import { escapeBytes, getFiltered, getOr, KeyError, keyBytes, parseJson, printFiltered, wholeNumber } from "./helpers.ts";
 
 const jqFlag = { name: "jq", kind: "string", about: "an expression that picks from the answer, as jq takes it" } as const;
 const formatFlag = { name: "format", kind: "string", about: "how keys are typed: raw, encode or hex", fallback: "hex" } as const;
@@ -65,22 +66,13 @@ async function scan(context: CommandContext): Promise<void> {
   const whole = { count: regions.length, regions };
   const expression = context.flag("jq");
   if (expression !== "") return printFiltered(context, whole, expression);
-  context.print(
-    prettyJson(whole) === ""
-      ? ""
-      : JSON.stringify(whole, (_key, value: unknown) =>
-          typeof value === "bigint" ? (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(value.toString()) : value,
-        ),
-  );
+  context.print(goJson(whole, true));
 }
 
-/** `--why` is answered by the rules part. */
+/** `--why` is answered by the rules part, in sentences. */
 async function why(context: CommandContext, id: string): Promise<void> {
-  const answer = await context.request("GET", `region/id/${id}/why`);
-  if (answer.status !== 200) return context.print(`Failed to get region: ${failureText(answer)}`);
-  const value = parseJson(answer);
-  const { text } = (value ?? {}) as { text?: unknown };
-  context.print(typeof text === "string" ? text : prettyJson(value));
+  const answer = await context.request("GET", `config/rules/region/${id}/why`);
+  context.print(answer.status === 200 ? answer.text.trimEnd() : `Failed to get region: ${failureText(answer)}`);
 }
 
 export const regionCommand: Command = {
