@@ -245,6 +245,15 @@ describe("hostile bytes", () => {
   });
 });
 
+test("a small message does not become a large one: lists have a limit", () => {
+  const tooMany = expect.objectContaining({ code: rpcErrors.malformedMessage.code });
+  const emptyMessage = Buffer.from([0xc2, 0x0c, 0]); // of field 200
+  expect(() => All.decode(Buffer.alloc(3 * 1_000_001, emptyMessage))).toThrow(tooMany);
+  expect(All.decode(Buffer.alloc(3 * 1000, emptyMessage)).o).toHaveLength(1000);
+  const zeros = Buffer.concat([Uint8Array.of((12 << 3) | 2, 0x81, 0x89, 0x7a), Buffer.alloc(2_000_001)]);
+  expect(() => All.decode(zeros)).toThrow(tooMany);
+});
+
 test("what is decoded does not change with the message's buffer, as far as it is short", () => {
   const bytes = All.encode({ i: Uint8Array.of(1, 2, 3) });
   const decoded = All.decode(bytes);

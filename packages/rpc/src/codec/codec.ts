@@ -11,7 +11,7 @@
  *   message         `null` when it was not sent
  *   repeated        an array; shared and empty when nothing was sent, so never to be changed
  *   oneof           of a message that is nothing else: `{ kind, value }` (`choice`), `null` inside of `embed` fields when none is set
- * Unknown fields are passed over. What is not protobuf throws `malformedMessage`.
+ * Unknown fields are passed over. What is not protobuf, or has lists of more than a million elements, throws `malformedMessage`.
  *
  * To encode, absent fields are defaults, and defaults are not sent.
  */
@@ -322,11 +322,15 @@ function readMany(reader: Reader, step: Step, tag: number, message: Record<strin
   let list = message[step.name] as unknown[];
   if (list === (nothing as unknown)) message[step.name] = list = [];
   if (!step.packed || tag !== step.tag) {
+    reader.element();
     list.push(readValue(reader, step));
     return;
   }
   const end = reader.embedded();
-  while (reader.pos < end) list.push(readValue(reader, step));
+  while (reader.pos < end) {
+    reader.element();
+    list.push(readValue(reader, step));
+  }
   if (reader.pos !== end) throw rpcErrors.malformedMessage(["a number is longer than the list that it is in"]);
 }
 

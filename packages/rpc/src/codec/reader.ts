@@ -16,6 +16,9 @@ const noBytes = new Uint8Array(0);
 /** Short byte strings are copied: it costs less than a view, and keeps no message alive. */
 const copyBytesMax = 64;
 
+/** Elements of lists in one message: two bytes of a message may become an object of a hundred. */
+export const listElementsMax = 1_000_000;
+
 export class Reader {
   bytes: Uint8Array = noBytes;
   pos = 0;
@@ -24,8 +27,10 @@ export class Reader {
   /** Of the varint that was read last: its bits 0–31 and 32–63. */
   low = 0;
   high = 0;
+  private elementsLeft = 0;
 
   set(bytes: Uint8Array): void {
+    this.elementsLeft = listElementsMax;
     this.bytes = bytes;
     this.pos = 0;
     this.end = bytes.length;
@@ -117,6 +122,11 @@ export class Reader {
       return text;
     }
     return utf8.decode(bytes.subarray(pos, end));
+  }
+
+  /** Before each element of a list. */
+  element(): void {
+    if (--this.elementsLeft < 0) throw rpcErrors.malformedMessage([`its lists have more than ${listElementsMax} elements`]);
   }
 
   /** The end of an embedded message, whose length comes next. */
