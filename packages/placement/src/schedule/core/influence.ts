@@ -1,6 +1,7 @@
 /** What running operators will have done to stores when they end: schedulers count it in, so that they do not overshoot. */
 import type { RegionView, StoreId } from "../../core/model.ts";
 import type { Operator, Step } from "./operator.ts";
+import { peerOn } from "./regions.ts";
 import { isStepDone } from "./step.ts";
 
 export interface StoreInfluence {
@@ -49,6 +50,8 @@ function addStep(into: Map<StoreId, StoreInfluence>, step: Step, region: RegionV
     }
     case "addLearner":
     case "addPeer": {
+      // A peer that is there and lags is in the store's own figures.
+      if (peerOn(region.meta, step.storeId) !== null) return;
       const store = at(step.storeId);
       store.regionSize += size;
       store.regionCount += 1;

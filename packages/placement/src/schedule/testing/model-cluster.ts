@@ -43,7 +43,6 @@ export interface ModelOptions {
   readonly replication?: Partial<DynamicConfig["replication"]>;
   readonly policy?: PolicySource;
   readonly snapshotMs?: number;
-  /** A model is of its own: peers' snapshots take longer for larger regions. */
   readonly heartbeatMs?: number;
 }
 
@@ -66,7 +65,6 @@ export interface ModelCluster {
     readonly replication?: Partial<DynamicConfig["replication"]>;
   }): void;
   storeView(id: StoreId): StoreView;
-  /** The labels of a store are changed. */
   stop(): void;
 }
 
@@ -474,8 +472,8 @@ class Model implements ModelCluster {
         .sort()
         .join();
     if (places(source) !== places(target)) return;
-    const isLeft = text(source.meta.endKey) === text(target.meta.startKey);
-    if (!isLeft && text(target.meta.endKey) !== text(source.meta.startKey))
+    const isLeft = source.meta.endKey.length > 0 && text(source.meta.endKey) === text(target.meta.startKey);
+    if (!isLeft && (target.meta.endKey.length === 0 || text(target.meta.endKey) !== text(source.meta.startKey)))
       throw new Error("regions that are not neighbours were to merge");
     this.regions.delete(source.meta.id);
     target.meta = {

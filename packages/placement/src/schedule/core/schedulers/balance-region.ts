@@ -7,7 +7,11 @@ import { isEmptyRegion, peerOn } from "../regions.ts";
 import { peerCost, smallPeerCost, smallRegionMib } from "../store-limits.ts";
 import { draw, drawsMax, idle, isMovable, movePeer, one, type ScheduleResult, scoreOf } from "./scheduler.ts";
 
-/** What is on its way counts so many times: balance must not swing. */
+/**
+ * What is on its way counts so many times, and only where it speaks against a move: what leaves the source, what comes to the target.
+ * Counted both ways, arrivals would make a store look full enough to give, and departures make it look empty enough to take: balance
+ * swings for ever.
+ */
 const influenceFactor = 5;
 
 export function balanceRegion(context: ScheduleContext, description = "balance-region"): ScheduleResult {
@@ -41,8 +45,8 @@ export function balanceRegion(context: ScheduleContext, description = "balance-r
         continue;
       }
       const size = Math.max(region.approximateSize, 1);
-      const from = scoreOf(context, source, influenceFactor * delta(source) - Math.max(tolerant, size));
-      const to = scoreOf(context, target, influenceFactor * delta(target) + Math.max(tolerant, size));
+      const from = scoreOf(context, source, influenceFactor * Math.min(0, delta(source)) - Math.max(tolerant, size));
+      const to = scoreOf(context, target, influenceFactor * Math.max(0, delta(target)) + Math.max(tolerant, size));
       if (!(from > to)) continue;
       const plan = movePeer(context, region, { description, kinds: ["region"], from: source.meta.id, to: target.meta.id });
       if ("operator" in plan) return one(plan.operator);
