@@ -31,6 +31,14 @@ export interface GcResult {
   readonly locksSettled: number;
 }
 
+export interface StoreHealth {
+  readonly address: string;
+  /** Whether the last that was heard of it was an answer. */
+  readonly isHealthy: boolean;
+  /** Requests that wait for answers. */
+  readonly load: number;
+}
+
 export interface KvClient extends AsyncDisposable {
   readonly pd: PdClient;
   raw(options?: RawOptions): RawClient;
@@ -44,6 +52,8 @@ export interface KvClient extends AsyncDisposable {
   split(keys: readonly Uint8Array[], options?: { readonly isRaw?: boolean }): Promise<void>;
   /** Settles all locks before `safePoint`, then tells the placement driver that what was before it may go. */
   gc(safePoint: bigint): Promise<GcResult>;
+  /** The stores that it has talked to. */
+  stores(): readonly StoreHealth[];
   /** Waits for what goes on behind the answers. */
   settled(): Promise<void>;
   close(): Promise<void>;
@@ -139,6 +149,7 @@ export function createKvClient(world: World, options: KvClientOptions): KvClient
       const locksSettled = await resolver.resolveAllBefore(safePoint);
       return { safePoint: await pd.updateGcSafePoint(safePoint), locksSettled };
     },
+    stores: () => [...connections.values()].map(({ address, isHealthy, load }) => ({ address, isHealthy, load })),
     settled,
     close,
     [Symbol.asyncDispose]: close,

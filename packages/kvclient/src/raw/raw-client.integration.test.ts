@@ -95,6 +95,10 @@ describe("over many regions", () => {
     await it.stores[leader - 1]?.server.close();
     await it.regions.transferLeader(region?.id ?? 0, (leader % 3) + 1);
     expect(text(await raw.get(bytes("a")))).toBe("1");
+    expect(it.client.stores().map(({ isHealthy, load }) => [isHealthy, load])).toEqual([
+      [false, 0],
+      [true, 0],
+    ]);
   });
 });
 

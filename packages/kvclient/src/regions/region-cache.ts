@@ -15,7 +15,7 @@ const noBytes = new Uint8Array(0);
 /** Regions that one look into the placement driver brings at most. */
 const scanRegionsMax = 128;
 
-export class RegionCache implements Disposable {
+export class RegionCache {
   readonly mode: KeyMode;
   private readonly world: World;
   private readonly pd: PdClient;
@@ -32,11 +32,6 @@ export class RegionCache implements Disposable {
     this.mode = mode;
     this.connections = connections;
     this.tls = tls;
-  }
-
-  [Symbol.dispose](): void {
-    for (const connection of this.connections.values()) connection[Symbol.dispose]();
-    this.connections.clear();
   }
 
   get regionCount(): number {
