@@ -22,7 +22,7 @@ export interface RulePolicy extends PlacementPolicy {
 }
 
 /** The context is asked for anew at each call: configuration and cluster change. */
-export function createRulePolicy(manager: RuleManager, contextOf: () => ScheduleContext): RulePolicy {
+export function createRulePolicy(manager: Pick<RuleManager, "set" | "labels" | "services">, contextOf: () => ScheduleContext): RulePolicy {
   const layouts = new LayoutCache();
   let clearedMs = 0;
   let memo: {

@@ -53,21 +53,28 @@ export function mayLeadByRules(rules: readonly Rule[], store: StoreView): boolea
 }
 
 /**
- * A peer on `to` in the place of the one on `from` serves the same rule, no less apart from the others. False when no rule takes the
- * peer on `from`.
+ * A peer on `to` in the place of the one on `from` serves the same rule, no less apart from the region's other stores that the rule means:
+ * the measure of `move-to-better-location`, or what a balancer moves would be moved back. False when no rule takes the peer on `from`.
  */
 export function isAsGood(fit: RegionFit, from: StoreId, to: StoreView, storeOf: (id: StoreId) => StoreView | null): boolean {
   const served = fit.fits.find((each) => each.peers.some((peer) => peer.storeId === from));
   if (served === undefined || !matches(to, served.rule.constraints)) return false;
-  const { locationLabels, isolationLevel } = served.rule;
-  const others = served.peers.flatMap((peer) => {
-    const store = peer.storeId === from ? null : storeOf(peer.storeId);
-    return store === null ? [] : [store];
-  });
+  const { locationLabels, isolationLevel, constraints } = served.rule;
+  const others = (peers: readonly Peer[]) =>
+    peers.flatMap((peer) => {
+      const store = peer.storeId === from || peer.storeId === to.meta.id ? null : storeOf(peer.storeId);
+      return store === null || !matches(store, constraints) ? [] : [store];
+    });
+  const own = others(served.peers);
   const now = storeOf(from);
-  if (isTooNear(to, others, locationLabels, isolationLevel) && (now === null || !isTooNear(now, others, locationLabels, isolationLevel)))
+  if (isTooNear(to, own, locationLabels, isolationLevel) && (now === null || !isTooNear(now, own, locationLabels, isolationLevel)))
     return false;
-  return now === null || scoreAmong(to, others, locationLabels) >= scoreAmong(now, others, locationLabels);
+  if (now === null || locationLabels.length === 0) return true;
+  const all = others([...fit.fits.flatMap((each) => each.peers), ...fit.orphans]);
+  return (
+    scoreAmong(to, own, locationLabels) >= scoreAmong(now, own, locationLabels) &&
+    scoreAmong(to, all, locationLabels) >= scoreAmong(now, all, locationLabels)
+  );
 }
 
 /** Equal to one of the others on every label down to the isolation level. A level that is no location label keeps nothing apart. */
