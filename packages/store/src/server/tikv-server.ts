@@ -222,6 +222,8 @@ export async function startTikvServer(
         isServing = false;
         await handOver(world, store);
         await server.close(graceMs);
+        // Calls that wait for a placement driver that is away would hold up the end.
+        pd.close();
         await owned.disposeAsync();
       })()),
   };

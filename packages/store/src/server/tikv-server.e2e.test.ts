@@ -1,0 +1,155 @@
+/** A placement driver and a store as real processes: started, stopped, killed, and started where they do not belong. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { nodeWorld } from "@skein/base";
+import { createRpcClient } from "@skein/rpc";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tikvpb } from "../wire/index.ts";
+
+const world = nodeWorld();
+const bin = new URL("../../../../bin/", import.meta.url).pathname;
+const { methods } = tikvpb.tikv;
+
+let folder = "";
+const children = new Set<ChildProcess>();
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  const ports: number[] = [];
+  for (const server of servers) {
+    if (!server.listening) await once(server, "listening");
+    ports.push((server.address() as { port: number }).port);
+  }
+  for (const server of servers) server.close();
+  return ports;
+}
+
+interface Running {
+  readonly child: ChildProcess;
+  output(): string;
+  /** Its exit code; null: killed by a signal. */
+  readonly ended: Promise<number | null>;
+}
+
+function run(program: string, args: readonly string[]): Running {
+  const child = spawn(join(bin, program), args, { stdio: ["ignore", "pipe", "pipe"] });
+  children.add(child);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  const ended = once(child, "exit").then(([code]) => {
+    children.delete(child);
+    return code as number | null;
+  });
+  return { child, output: () => output, ended };
+}
+
+async function says(it: Running, text: string): Promise<void> {
+  const found = new Promise<void>((resolve) => {
+    const look = () => {
+      if (it.output().includes(text)) resolve();
+    };
+    it.child.stdout?.on("data", look);
+    it.child.stderr?.on("data", look);
+    look();
+  });
+  const ended = it.ended.then((code) => {
+    throw new Error(`ended with ${code} before it said "${text}":\n${it.output()}`);
+  });
+  await Promise.race([found, ended]);
+}
+
+async function startPd(name: string): Promise<{ pd: Running; endpoint: string }> {
+  const [client, peer] = (await freePorts(2)) as [number, number];
+  const endpoint = `127.0.0.1:${client}`;
+  const urls = ["--client-urls", `http://${endpoint}`, "--peer-urls", `http://127.0.0.1:${peer}`];
+  const pd = run("pd-server", ["--name", name, "--data-dir", join(folder, name), ...urls]);
+  await says(pd, "this member leads");
+  return { pd, endpoint };
+}
+
+const storeArgs = (endpoint: string, name: string, [port, status]: readonly [number, number]) => [
+  ...["--pd", endpoint, "--addr", `127.0.0.1:${port}`, "--status-addr", `127.0.0.1:${status}`],
+  ...["--data-dir", join(folder, name), "--labels", "zone=east,host=h1"],
+];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "skein-"));
+});
+afterAll(async () => {
+  for (const child of children) child.kill("SIGKILL");
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe("a store's process", { timeout: 60_000 }, () => {
+  test("keeps what it acknowledged over a stop and a kill, and serves its status pages", async () => {
+    const { pd, endpoint } = await startPd("pd-a");
+    const ports = (await freePorts(2)) as [number, number];
+    const args = storeArgs(endpoint, "store-a", ports);
+    const client = createRpcClient(world, `127.0.0.1:${ports[0]}`);
+    const page = async (path: string) => (await fetch(`http://127.0.0.1:${ports[1]}${path}`)).text();
+
+    let store = run("tikv-server", args);
+    await says(store, "the store serves");
+    expect(await page("/ready")).toBe("ok\n");
+    expect(JSON.parse(await page("/config"))).toMatchObject({ server: { labels: { zone: "east", host: "h1" } } });
+    expect(await page("/metrics")).toContain('tikv_raftstore_region_count{type="leader"} 1');
+    const region = (JSON.parse(await page("/region/2")) ?? {}) as { epoch: { conf_ver: number; version: number }; role: string };
+    expect(region.role).toBe("leader");
+    const context = { region_id: 2, region_epoch: region.epoch };
+    const put = (key: string) => client.request(methods.RawPut, { context, key: Buffer.from(key), value: Buffer.from(key) });
+    const get = async (key: string) => {
+      const answer = await client.request(methods.RawGet, { context, key: Buffer.from(key) });
+      return answer.region_error === null ? Buffer.from(answer.value).toString() : answer.region_error.message;
+    };
+    for (let i = 0; i < 50; i++) expect((await put(`k${i}`)).region_error).toBeNull();
+
+    store.child.kill("SIGTERM");
+    expect(await store.ended).toBe(0);
+    store = run("tikv-server", args);
+    await says(store, "the store serves");
+    await expect.poll(() => get("k49")).toBe("k49");
+
+    for (let i = 50; i < 100; i++) await put(`k${i}`);
+    store.child.kill("SIGKILL");
+    await store.ended;
+    store = run("tikv-server", args);
+    await says(store, "the store serves");
+    await expect.poll(() => get("k99")).toBe("k99");
+    expect(await get("k0")).toBe("k0");
+
+    // Without its placement driver a store still ends.
+    pd.child.kill("SIGKILL");
+    await pd.ended;
+    store.child.kill("SIGTERM");
+    expect(await store.ended).toBe(0);
+    client[Symbol.dispose]();
+  });
+
+  test("ends with code 1 and a coded error where it does not belong", async () => {
+    const [first, second] = await Promise.all([startPd("pd-b"), startPd("pd-c")]);
+    const ports = (await freePorts(4)) as [number, number, number, number];
+    const args = storeArgs(first.endpoint, "store-b", [ports[0], ports[1]]);
+    const store = run("tikv-server", args);
+    await says(store, "the store serves");
+
+    const twice = run("tikv-server", storeArgs(first.endpoint, "store-b", [ports[2], ports[3]]));
+    expect([await twice.ended, twice.output()]).toEqual([1, expect.stringContaining("code=72302")]);
+    const samePort = run("tikv-server", storeArgs(first.endpoint, "store-c", [ports[0], ports[3]]));
+    expect([await samePort.ended, samePort.output()]).toEqual([1, expect.stringContaining("cannot listen")]);
+    store.child.kill("SIGTERM");
+    expect(await store.ended).toBe(0);
+
+    const elsewhere = run("tikv-server", storeArgs(second.endpoint, "store-b", [ports[2], ports[3]]));
+    expect([await elsewhere.ended, elsewhere.output()]).toEqual([1, expect.stringContaining("code=72103")]);
+    const file = run("tikv-server", ["--config", join(folder, "none.toml")]);
+    expect([await file.ended, file.output()]).toEqual([1, expect.stringContaining("code=72301")]);
+    const marker = await readFile(join(folder, "store-b", "STORE"), "utf8");
+    expect(marker).toBe('{"format":1,"enableTtl":false}\n');
+    for (const { pd } of [first, second]) pd.child.kill("SIGTERM");
+    await Promise.all([first.pd.ended, second.pd.ended]);
+  });
+});
