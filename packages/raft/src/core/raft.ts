@@ -728,7 +728,9 @@ export class Raft {
     for (const progress of this.#progress.values()) {
       if (progress.peer === this.id) continue;
       // Never beyond what the peer is known to have: its log may disagree there.
-      this.#send(progress.peer, { kind: "heartbeat", commit: Math.min(progress.match, this.#log.committed), context: this.#readRound });
+      const commit = Math.min(progress.match, this.#log.committed);
+      progress.sentCommit = Math.max(progress.sentCommit, commit);
+      this.#send(progress.peer, { kind: "heartbeat", commit, context: this.#readRound });
     }
   }
 

@@ -177,7 +177,7 @@ class ClassicEngine extends ClassicReader implements Engine {
       keys.add(name);
       operations.push({ type: "del", key });
     };
-    for (const operation of [...operations])
+    for (const operation of operations.slice())
       if (operation.type === "put" && Buffer.compare(operation.key, gte) >= 0 && Buffer.compare(operation.key, lt) < 0) add(operation.key);
     for (const key of await this.#keysIn(gte, lt, Number.POSITIVE_INFINITY)) add(key);
   }

@@ -175,7 +175,7 @@ describe("damage", () => {
     const { sim, offsets } = await filled(3);
     sim.node("store").disk.corrupt("/raft/0000000001.rlog", (offsets[2] as number) + 10);
     const store = await sim.complete(openRaftLog(sim.world("store"), { ...options, salvage: true }));
-    expect([...store.suspects].sort()).toEqual([7, 8]);
+    expect([...store.suspects].sort((a, b) => a - b)).toEqual([7, 8]);
   });
 
   test("a failed sync ends the log's life", async () => {

@@ -236,7 +236,7 @@ export class Peer {
   }
 
   failProposals(message: string, isOld: (proposal: Proposal, index: number) => boolean = () => true): void {
-    for (const [index, proposals] of [...this.proposals]) {
+    for (const [index, proposals] of this.proposals) {
       const kept = proposals.filter((proposal) => !isOld(proposal, index));
       for (const proposal of proposals)
         if (!kept.includes(proposal)) proposal.done(new RegionError({ kind: "undetermined", message }, message));

@@ -26,7 +26,7 @@ const storms = [
 ] as const;
 
 describe.each(storms)("$name", (config) => {
-  test.each(seeds({ fixed: Number(process.env["N"] ?? 5) }))("seed %i", async (seed) => {
+  test.each(seeds({ fixed: Number(process.env["N"] ?? 6), fresh: 2 }))("seed %i", async (seed) => {
     const cluster = await storm({ seed, ...config });
     expect(cluster.acknowledged).toBeGreaterThan(30);
     expect(cluster.reads).toBeGreaterThan(30);

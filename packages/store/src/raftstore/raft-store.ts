@@ -105,7 +105,7 @@ interface AfterWrite {
   readonly last: Entry | null;
   readonly messages: readonly Message[];
   readonly counts: boolean;
-  readonly then: (() => void) | null;
+  readonly whenDurable: (() => void) | null;
 }
 
 /** Opens a store: says whose it is, bootstraps the cluster if nobody has, loads its regions, and begins to serve. */
@@ -252,7 +252,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       if (voters.length === 1 && voters[0] === peer.id && peer.kind !== "applying") {
         peer.raft.campaign();
         this.markDirty(peer);
-      }
+      } else for (const other of peer.region.peers) if (other.id !== peer.id) this.#tell(peer, other, "wake"); // leaders that sleep show themselves
     }
     this.#arm();
   }
@@ -371,7 +371,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   async #clearGaps(): Promise<void> {
     let start: Uint8Array = new Uint8Array(0);
     let isOpen = true;
-    for (const { region } of [...this.ranges]) {
+    for (const { region } of this.ranges) {
       if (compareKeys(start, region.startKey) < 0) await this.#clearRange({ start, end: region.startKey });
       start = region.endKey;
       isOpen = region.endKey.length > 0;
@@ -716,7 +716,12 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       return;
     }
     if (content.kind === "gone") return this.#replaceGone(envelope);
-    if (content.kind === "wake") return void (peer !== undefined && this.wake(peer));
+    if (content.kind === "wake") {
+      if (peer === undefined) return;
+      this.wake(peer);
+      peer.raft.ping(); // whoever asks may not know who leads
+      return this.markDirty(peer);
+    }
     if (peer === undefined) {
       peer = this.#create(envelope) ?? undefined;
       if (peer === undefined) return;
@@ -964,7 +969,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     if (writes || peer.writesPending > 0) {
       if (writes) peer.writesPending++;
       if (writes || messages.length > 0)
-        this.#after.push({ peer, last: ready.entries.at(-1) ?? null, messages, counts: writes, then: null });
+        this.#after.push({ peer, last: ready.entries.at(-1) ?? null, messages, counts: writes, whenDurable: null });
     } else for (const message of messages) this.#send(peer, message);
     if (ready.committed.length > 0) {
       for (const entry of ready.committed) peer.applyQueue.push(entry);
@@ -1004,12 +1009,12 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   #written(after: readonly AfterWrite[]): void {
     if (this.#isClosed) return;
     try {
-      for (const { peer, last, messages, counts, then } of after) {
+      for (const { peer, last, messages, counts, whenDurable } of after) {
         if (counts) peer.writesPending--;
-        if (peer.isDestroyed && then === null) continue;
+        if (peer.isDestroyed && whenDurable === null) continue;
         if (last !== null) peer.raft.persisted(last.index, last.term);
         for (const message of messages) this.#send(peer, message);
-        then?.();
+        whenDurable?.();
         if (peer.applyQueue.length > 0) this.#toApply.add(peer);
         if (!peer.isDirty && !peer.isDestroyed) {
           peer.isDirty = true;
@@ -1337,7 +1342,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       });
       await new Promise<void>((done) => {
         this.log.destroy(this.#batch, peer.log);
-        this.#after.push({ peer, last: null, messages: [], counts: false, then: done });
+        this.#after.push({ peer, last: null, messages: [], counts: false, whenDurable: done });
         this.#flushSoon();
       });
       if (hadData) await this.#clearRange(range);
@@ -1458,7 +1463,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       peer.saidHardState = next;
       this.log.hardState(this.#batch, peer.log, next);
       peer.writesPending++;
-      this.#after.push({ peer, last: null, messages: [], counts: true, then: done });
+      this.#after.push({ peer, last: null, messages: [], counts: true, whenDurable: done });
       this.#flushSoon();
     });
     if (old !== null) await this.#clearRange({ start: old.startKey, end: old.endKey });
@@ -1632,7 +1637,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   #proposeCompaction(peer: Peer): void {
     const { options, log } = { options: this.options, log: peer.log };
     const first = peer.truncated.index + 1;
-    if (peer.kind !== "normal" || peer.applied - first < 3) return;
+    // A compaction is an entry, too: a log of a few must not be compacted for ever.
+    if (peer.kind !== "normal" || peer.applied - first <= 5) return;
     let everywhere = peer.applied;
     for (const { peer: id, match } of peer.raft.progress.values()) if (id !== peer.id) everywhere = Math.min(everywhere, match);
     const index = (peer.applied - first >= options.logGcCountMax ? peer.applied : everywhere) - 1;

@@ -2,8 +2,9 @@
  * Whole clusters of stores in one process, under one seed: virtual clock, disks that lose and tear, messages that come late, twice
  * or never; clients that put and get while regions split, merge and move and stores crash. What they saw is checked afterwards.
  */
-import { assert, type Random } from "@skein/base";
+import { assert, type Random, type World } from "@skein/base";
 import { Simulation } from "@skein/sim";
+import type { Engine } from "../../engine/engine.ts";
 import { MemoryPlatter } from "../../engine/memory-engine.ts";
 import { RegionError } from "../../region-kv.ts";
 import { compareKeys, type Region } from "../core/region.ts";
@@ -28,6 +29,8 @@ export interface ClusterConfig {
   readonly stores: number;
   readonly options?: Partial<RaftStoreOptions>;
   readonly store?: Partial<RaftStoreConfig>;
+  /** Takes a rule out, to show that the checks notice. */
+  readonly mutate?: { readonly world?: (world: World) => World; readonly engine?: (engine: Engine) => Engine };
 }
 
 const quick: Partial<RaftStoreOptions> = {
@@ -57,6 +60,8 @@ export class StoreCluster {
   readonly #config: ClusterConfig;
   readonly failures: string[] = [];
   isOver = false;
+  /** Stores start from damaged logs, too. */
+  repair = false;
   acknowledged = 0;
   reads = 0;
 
@@ -97,8 +102,11 @@ export class StoreCluster {
   async bootSoon(machine: Machine): Promise<void> {
     const life = ++machine.life;
     const isDead = () => machine.life !== life;
-    const world = this.sim.world(machine.name);
-    const engine = machine.platter.open();
+    const { mutate } = this.#config;
+    const plain = this.sim.world(machine.name);
+    const world = mutate?.world?.(plain) ?? plain;
+    const opened = machine.platter.open();
+    const engine = mutate?.engine?.(opened) ?? opened;
     const transport = this.messages.transport((id) => (machine.storeId = id), isDead);
     const store = await createRaftStore(world, {
       engine,
@@ -112,6 +120,7 @@ export class StoreCluster {
       onFatal: (error) => {
         if (!isDead()) this.failures.push(`${machine.name}: ${error.stack ?? error.message}`);
       },
+      repairDamagedLog: this.repair,
       ...this.#config.store,
     });
     if (isDead()) return;
@@ -177,7 +186,7 @@ export class StoreCluster {
     try {
       await this.sim.run({ until: () => done || this.failures.length > 0, timeMaxMs });
     } catch (error) {
-      throw new Error(`seed ${this.sim.seed}: waiting until ${what}: ${String(error)}\n${this.describe()}`);
+      throw new Error(`seed ${this.sim.seed}: waiting until ${what}: ${String(error)}\n${this.describe()}`, { cause: error });
     }
     this.throwFailures();
   }
@@ -308,19 +317,22 @@ export class StoreCluster {
     const { random, up } = this;
     if (up.length === 0) return;
     const leaders = up.flatMap(({ store }) => [...store.peers.values()].filter((peer) => peer.isLeader).map((peer) => ({ store, peer })));
-    switch (kind) {
-      case "crash":
-        if (this.#booting.size > 0 || up.length < this.machines.length) return; // a majority stays, or nothing would happen
-        return this.crash(random.pick(up).machine, random.chance(0.7) ? "power" : "kill");
-      case "partition": {
-        const ids = this.machines.map(({ storeId }) => storeId);
-        const side = new Set(ids.filter(() => random.chance(0.5)));
-        for (const a of ids) for (const b of ids) if (side.has(a) && !side.has(b)) this.messages.cut(a, b);
-        this.sim.clock.schedule(random.between(200, 5_000), () => this.messages.heal());
-        return;
-      }
+    if (kind === "crash") {
+      if (this.#booting.size > 0 || up.length < this.machines.length) return; // a majority stays, or nothing would happen
+      return this.crash(random.pick(up).machine, random.chance(0.7) ? "power" : "kill");
     }
-    if (leaders.length === 0) return;
+    if (kind === "partition") {
+      const ids = this.machines.map(({ storeId }) => storeId);
+      const side = new Set(ids.filter(() => random.chance(0.5)));
+      for (const a of ids) for (const b of ids) if (side.has(a) && !side.has(b)) this.messages.cut(a, b);
+      this.sim.clock.schedule(random.between(200, 5_000), () => this.messages.heal());
+      return;
+    }
+    if (leaders.length > 0) this.#disturb(kind, leaders);
+  }
+
+  #disturb(kind: Exclude<HarmKind, "crash" | "partition">, leaders: readonly { readonly store: RaftStore; readonly peer: Peer }[]): void {
+    const { random } = this;
     const { store, peer } = random.pick(leaders);
     switch (kind) {
       case "split": {
