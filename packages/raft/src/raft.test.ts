@@ -230,3 +230,94 @@ describe("reads", () => {
     expect(raft.takeReady().reads).toEqual([{ index: 1, context: "early" }]);
   });
 });
+
+describe("leases", () => {
+  const answer = (raft: Raft, from: PeerId, context: number) =>
+    raft.step({ from, to: raft.id, term: raft.term, kind: "heartbeatAnswer", context });
+
+  test("R9: a round counts once a majority answered it, and only after the term's first commit", () => {
+    const raft = peer(1);
+    elect(raft, 2);
+    raft.ping();
+    settle(raft);
+    expect(raft.round).toBeGreaterThan(0);
+    expect(raft.confirmedRound).toBeLessThan(raft.round);
+    answer(raft, 2, raft.round);
+    expect(raft.confirmedRound).toBe(raft.round);
+    expect(raft.mayLease).toBe(false);
+    raft.step({ from: 2, to: 1, term: raft.term, kind: "appendAnswer", index: 1, rejected: false });
+    expect(raft.mayLease).toBe(true);
+  });
+
+  test("R9: a leader that told somebody to stand for election has no lease in its term any more", () => {
+    const raft = peer(1);
+    elect(raft, 2);
+    raft.step({ from: 2, to: 1, term: raft.term, kind: "appendAnswer", index: 1, rejected: false });
+    settle(raft);
+    expect(raft.transferLeader(2)).toBe(true);
+    expect(settle(raft)).toMatchObject([{ kind: "timeoutNow", to: 2 }]);
+    for (let tick = 0; tick < 12; tick++) {
+      raft.tick();
+      answer(raft, 2, raft.round);
+    }
+    expect(raft.isTransferring).toBe(false);
+    expect(raft.role).toBe("leader");
+    expect(raft.mayLease).toBe(false);
+  });
+
+  test("R9: a restarted peer votes for nobody for an election timeout, unless the leader asks", () => {
+    const membership = voters(1, 2, 3);
+    const raft = new Raft({
+      id: 1,
+      log: logOf([], membership),
+      hardState: { term: 1, vote: 0, commit: 0 },
+      membership,
+      applied: 0,
+      electionTicks: 10,
+      heartbeatTicks: 2,
+      draw: () => 9,
+      appendBytesMax: 1024,
+      inflightMax: 8,
+      uncommittedBytesMax: 100,
+      applyBytesMax: 1024,
+      isRestarted: true,
+    });
+    const ask = (term: number, isTransfer: boolean) =>
+      raft.step({ from: 3, to: 1, term, kind: "vote", lastIndex: 9, lastTerm: 1, isTransfer, priority: 0 });
+    ask(2, false);
+    expect(raft.hasReady).toBe(false);
+    ask(2, true);
+    expect(raft.takeReady().messagesAfterPersist).toMatchObject([{ kind: "voteAnswer", granted: true }]);
+    for (let tick = 0; tick < 10; tick++) raft.tick();
+    ask(3, false);
+    expect(raft.takeReady().messagesAfterPersist).toMatchObject([{ kind: "voteAnswer", granted: true, to: 3 }]);
+  });
+});
+
+describe("turns", () => {
+  test("proposals of one turn go out in one append a peer, and so do reads in one round", () => {
+    const raft = peer(1);
+    elect(raft, 2);
+    raft.step({ from: 2, to: 1, term: 1, kind: "appendAnswer", index: 1, rejected: false });
+    raft.step({ from: 3, to: 1, term: 1, kind: "appendAnswer", index: 1, rejected: false });
+    settle(raft);
+    for (let i = 0; i < 5; i++) raft.propose(data);
+    raft.readIndex("a");
+    raft.readIndex("b");
+    const { messages } = raft.takeReady();
+    expect(messages.filter(({ kind }) => kind === "append")).toHaveLength(2);
+    expect(messages.filter(({ kind }) => kind === "heartbeat")).toHaveLength(2);
+    raft.step({ from: 2, to: 1, term: 1, kind: "heartbeatAnswer", context: raft.round });
+    expect(raft.takeReady().reads.map(({ context }) => context)).toEqual(["a", "b"]);
+  });
+
+  test("what is committed elsewhere is learned, with what is missing before it", () => {
+    const raft = peer(2, { terms: [1, 1, 2], term: 2 });
+    const entries = [1, 2, 2].map((term, i): Entry => ({ term, index: 2 + i, kind: "normal", data }));
+    expect(raft.learnCommitted(entries)).toBe(true);
+    expect(raft.committed).toBe(4);
+    expect(raft.takeReady().entries.map(({ index, term }) => [index, term])).toEqual([[4, 2]]);
+    const far = [{ term: 2, index: 9, kind: "normal", data }] as const;
+    expect(raft.learnCommitted(far)).toBe(false);
+  });
+});
