@@ -72,8 +72,11 @@ async function startPd(name: string): Promise<{ pd: Running; endpoint: string }>
 }
 
 const storeArgs = (endpoint: string, name: string, [port, status]: readonly [number, number]) => [
-  ...["--pd", endpoint, "--addr", `127.0.0.1:${port}`, "--status-addr", `127.0.0.1:${status}`],
-  ...["--data-dir", join(folder, name), "--labels", "zone=east,host=h1"],
+  `--pd=${endpoint}`,
+  `--addr=127.0.0.1:${port}`,
+  `--status-addr=127.0.0.1:${status}`,
+  `--data-dir=${join(folder, name)}`,
+  "--labels=zone=east,host=h1",
 ];
 
 beforeAll(async () => {

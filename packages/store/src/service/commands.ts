@@ -185,6 +185,7 @@ function commandOf(services: CommandServices, { unary, run, failure: shape, byRe
     return failure(shape, textOf(error));
   };
   const { clock, observe } = services;
+  const nowMs = () => clock.monotonicMs();
   return async (request, signal) => {
     const beganMs = observe === undefined ? 0 : clock.monotonicMs();
     const answered = (answer: object): object => {
@@ -194,7 +195,7 @@ function commandOf(services: CommandServices, { unary, run, failure: shape, byRe
     try {
       const wire = request.context ?? null;
       if (wire?.api_version === "V2") return answered(failure(shape, apiV2Text));
-      const plain = contextOf(wire, byReplica);
+      const plain = contextOf(wire, byReplica, nowMs);
       return answered(await run(services, request as never, isLong && signal !== null ? { ...plain, signal: signal() } : plain));
     } catch (error) {
       return answered(failed(error));

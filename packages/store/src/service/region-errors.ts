@@ -2,11 +2,15 @@
 import { metapb, regionMessage } from "@skein/placement/wire";
 import { assertNever } from "@skein/base";
 import type { Input } from "@skein/rpc";
-import type { RegionContext, RegionDescription, RegionError } from "../region-kv.ts";
+import type { RegionDescription, RegionError } from "../region-kv.ts";
+import type { CommandContext } from "../txn/scheduler.ts";
 import type { errorpb, kvrpcpb } from "../wire/index.ts";
 
-export function contextOf(context: kvrpcpb.Context | null, replicaRead: boolean): RegionContext {
+/** `nowMs` is of the monotonic clock. */
+export function contextOf(context: kvrpcpb.Context | null, replicaRead: boolean, nowMs: () => number): CommandContext {
+  const limitMs = context?.max_execution_duration_ms ?? 0;
   return {
+    ...(limitMs > 0 ? { deadlineMs: nowMs() + limitMs } : {}),
     regionId: context?.region_id ?? 0,
     confVer: context?.region_epoch?.conf_ver ?? 0,
     version: context?.region_epoch?.version ?? 0,

@@ -207,3 +207,16 @@ test("latches: in the order of arrival, several keys at once, never in a circle"
   expect(order).toEqual(["second", "third"]);
   expect(latches.waiting).toBe(0);
 });
+
+test("a command whose caller has stopped waiting while it stood in line is not begun", async () => {
+  const { simulation, clock, transactions, at } = start();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const key = new Uint8Array([1]);
+  const first = transactions.scheduler.run(at, [key], () => promise);
+  const late = transactions.scheduler.run({ ...at, deadlineMs: clock.monotonicMs() + 10 }, [key], () => "begun");
+  const refused = expect(late).rejects.toMatchObject({ reason: { kind: "serverIsBusy", reason: "deadline is exceeded" } });
+  await simulation.pass(11);
+  resolve();
+  await first;
+  await refused;
+});

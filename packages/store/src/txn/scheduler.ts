@@ -23,8 +23,14 @@ export interface Acting {
   afterwards(run: () => void): void;
 }
 
+/** When the caller stops waiting: a command that has not begun by then is not worth its work. By the monotonic clock. */
+export interface CommandContext extends RegionContext {
+  readonly deadlineMs?: number;
+}
+
 export interface SchedulerOptions {
   readonly kv: RegionKv;
+  readonly nowMs: () => number;
   readonly concurrency: ConcurrencyManager;
   /** Keys whose locks are gone, once that is visible. */
   readonly released: (keys: readonly Uint8Array[]) => void;
@@ -51,7 +57,7 @@ export class Scheduler {
   }
 
   /** `keys` are the engine's. Rejects with a `RegionError`. */
-  async run<T>(context: RegionContext, keys: readonly Uint8Array[], act: (acting: Acting) => Promise<T> | T): Promise<T> {
+  async run<T>(context: CommandContext, keys: readonly Uint8Array[], act: (acting: Acting) => Promise<T> | T): Promise<T> {
     if (this.#running >= (this.#options.commandsMax ?? 20_000) || this.#pendingBytes > (this.#options.pendingBytesMax ?? 100 * 1024 * 1024))
       throw new RegionError({ kind: "serverIsBusy", reason: "scheduler is busy", backoffMs: 0 }, "too many commands at once");
     this.#running++;
@@ -60,6 +66,8 @@ export class Scheduler {
     try {
       if (ready !== null) await ready;
       context.signal?.throwIfAborted();
+      if (context.deadlineMs !== undefined && this.#options.nowMs() > context.deadlineMs)
+        throw new RegionError({ kind: "serverIsBusy", reason: "deadline is exceeded", backoffMs: 0 }, "deadline is exceeded");
       const changes = new Changes();
       let last: (() => void) | null = null;
       let answer: T;

@@ -61,6 +61,7 @@ export class Transactions {
     this.waits = new LockWaits(options);
     this.scheduler = new Scheduler({
       kv: options.kv,
+      nowMs: () => options.clock.monotonicMs(),
       concurrency: this.concurrency,
       released: (keys) => this.waits.released(keys),
     });
