@@ -318,9 +318,11 @@ export async function scanLocks(
   for await (const block of reader.scan("lock", range)) {
     options.signal?.throwIfAborted();
     for (const pair of block) {
+      const userKey = decodeKey(pair.key);
+      if (userKey === null) continue; // raw: it is no lock
       const lock = decodeLock(pair.value);
       if (!options.matches(lock)) continue;
-      found.push({ key: pair.key.slice(), userKey: userKeyOf(pair.key), lock });
+      found.push({ key: pair.key.slice(), userKey, lock });
       if (found.length === options.limit) return found;
     }
   }

@@ -543,10 +543,12 @@ export class Transactions {
       for (const pair of block) {
         const key = keyOfVersion(pair.key);
         if (state === null || !sameBytes(state.key, key)) {
+          const userKey = decodeKey(key);
+          if (userKey === null) continue; // raw: it has no versions
           finish();
           if (keys.length >= gcBatch || seen >= 64 * deleteBatch) return { keys, next: key.slice() };
           context.signal?.throwIfAborted();
-          state = { userKey: decodeKey(key) ?? key, key: key.slice(), lock: null, versions: [] };
+          state = { userKey, key: key.slice(), lock: null, versions: [] };
         }
         seen++;
         (state.versions ?? []).push({ commitTs: timestampOf(pair.key), write: decodeWrite(pair.value) });

@@ -1,0 +1,185 @@
+/** What scenario files cannot say: several regions, ranges larger than a step, raw keys beside transactions, new leaders. */
+import { Simulation } from "@skein/sim";
+import { describe, expect, test } from "vitest";
+import { createMemoryRegions } from "../testing/memory-region-kv.ts";
+import { kvrpcpb } from "../wire/index.ts";
+import { encodeKey, versionKey } from "./core/keys.ts";
+import { LeaderDetector } from "./deadlock.ts";
+import { Transactions, type TransactionsOptions } from "./transactions.ts";
+
+const bytes = (text: string) => new Uint8Array(Buffer.from(text));
+const text = (value: Uint8Array | undefined) => Buffer.from(value ?? []).toString();
+
+function start(options: Partial<TransactionsOptions> & { readonly storeIds?: readonly number[] } = {}) {
+  const simulation = new Simulation({ seed: 1 });
+  const { clock } = simulation.world("store");
+  const regions = createMemoryRegions({ storeIds: options.storeIds ?? [1] });
+  const stores = (options.storeIds ?? [1]).map(
+    (id) =>
+      new Transactions({
+        kv: regions.store(id),
+        clock,
+        detector: new LeaderDetector({ clock }),
+        timestamp: async () => 0n,
+        signal: new AbortController().signal,
+        ...options,
+      }),
+  );
+  const [first] = stores as [Transactions];
+  const at = (key = "") => regions.contextFor(encodeKey(bytes(key)));
+  const prewrite = (
+    keys: readonly string[],
+    startTs: bigint,
+    more: Partial<Parameters<typeof kvrpcpb.PrewriteRequest.complete>[0]> = {},
+    store = first,
+  ) =>
+    store.prewrite(
+      kvrpcpb.PrewriteRequest.complete({
+        mutations: keys.map((key) => ({ op: "Put", key: bytes(key), value: bytes(`${key}${startTs}`) })),
+        primary_lock: bytes(keys[0] ?? ""),
+        start_version: startTs,
+        lock_ttl: 3000,
+        ...more,
+      }),
+      at(keys[0]),
+    );
+  const commit = (keys: readonly string[], startTs: bigint, commitTs: bigint) =>
+    first.commit(kvrpcpb.CommitRequest.complete({ keys: keys.map(bytes), start_version: startTs, commit_version: commitTs }), at(keys[0]));
+  const scan = async (version: bigint, more: Partial<Parameters<typeof kvrpcpb.ScanRequest.complete>[0]> = {}, key = "") => {
+    const answer = await first.scan(kvrpcpb.ScanRequest.complete({ version, limit: 10_000, ...more }), at(key));
+    return (answer.pairs ?? []).map((pair) => `${text(pair.key)}=${text(pair.value)}`);
+  };
+  return { simulation, clock, regions, stores, first, at, prewrite, commit, scan };
+}
+
+describe("long ranges", () => {
+  test("keys with hundreds of versions are read right, forward and backward, at any time", async () => {
+    const { prewrite, commit, scan } = start();
+    for (const key of ["a", "b", "c"])
+      for (let version = 1n; version <= 200n; version++) {
+        await prewrite([key], version * 10n);
+        await commit([key], version * 10n, version * 10n + 1n);
+      }
+    for (const ts of [5n, 11n, 805n, 1000n, 2001n, 5000n]) {
+      const version = ts < 11n ? 0n : ((ts - 1n) / 10n > 200n ? 200n : (ts - 1n) / 10n) * 10n;
+      const expected = version === 0n ? [] : ["a", "b", "c"].map((key) => `${key}=${key}${version}`);
+      expect([ts, await scan(ts)]).toEqual([ts, expected]);
+      expect([ts, await scan(ts, { reverse: true })]).toEqual([ts, expected.reverse()]);
+    }
+  });
+
+  test("locks of one transaction are settled in steps, and ranges removed in steps", async () => {
+    const { first, prewrite, at, scan } = start();
+    const keys = Array.from({ length: 700 }, (_, i) => `k${String(i).padStart(4, "0")}`);
+    await prewrite(keys, 10n);
+    await prewrite(["z"], 11n);
+    await first.resolveLock(kvrpcpb.ResolveLockRequest.complete({ start_version: 10n, commit_version: 12n }), at());
+    const left = await first.scanLock(kvrpcpb.ScanLockRequest.complete({ max_version: 100n }), at());
+    expect(left.locks?.map(({ key }) => text(key))).toEqual(["z"]);
+    expect((await scan(20n, { end_key: bytes("y") })).length).toBe(700);
+    expect(await scan(20n, { end_key: bytes("y"), reverse: false, limit: 2 })).toEqual(["k0000=k000010", "k0001=k000110"]);
+    await first.deleteRange(kvrpcpb.DeleteRangeRequest.complete({ start_key: bytes("k"), end_key: bytes("l") }), at());
+    expect(await scan(20n, { end_key: bytes("y") })).toEqual([]);
+  });
+});
+
+describe("regions", () => {
+  test("a scan ends where its region ends, and refuses to begin elsewhere", async () => {
+    const { regions, first, prewrite, commit, scan, at } = start();
+    await prewrite(["a", "m"], 10n);
+    await commit(["a", "m"], 10n, 11n);
+    await regions.split([encodeKey(bytes("k"))]);
+    expect(await scan(20n)).toEqual(["a=a10"]);
+    expect(await scan(20n, { start_key: bytes("k") }, "m")).toEqual(["m=m10"]);
+    expect(await scan(20n, { reverse: true }, "m")).toEqual(["m=m10"]);
+    const wrong = (more: Parameters<typeof kvrpcpb.ScanRequest.complete>[0]) =>
+      first.scan(kvrpcpb.ScanRequest.complete({ version: 20n, limit: 5, ...more }), at("a"));
+    await expect(wrong({ start_key: bytes("m") })).rejects.toMatchObject({ reason: { kind: "keyNotInRegion" } });
+    await expect(wrong({ start_key: bytes("z"), reverse: true })).rejects.toMatchObject({ reason: { kind: "keyNotInRegion" } });
+    await expect(prewrite(["a", "z"], 30n)).rejects.toMatchObject({ reason: { kind: "keyNotInRegion" } });
+    expect(await first.scanLock(kvrpcpb.ScanLockRequest.complete({ max_version: 100n }), at())).toEqual({ locks: [] });
+  });
+
+  test("garbage is collected in all that are led, raw keys beside are left alone", async () => {
+    const { regions, first, prewrite, commit, scan } = start();
+    for (const ts of [10n, 20n, 30n]) {
+      await prewrite(["a", "m"], ts);
+      await commit(["a", "m"], ts, ts + 1n);
+    }
+    for (const family of ["write", "lock"] as const)
+      await regions.engine.write([{ kind: "put", family, key: bytes("raw key"), value: bytes("raw value") }]);
+    await regions.split([encodeKey(bytes("k"))]);
+    expect(await first.gcLed(25n, new AbortController().signal)).toBe(2);
+    expect(await scan(26n)).toEqual(["a=a20"]);
+    expect(regions.engine.get("write", bytes("raw key"))).not.toBeNull();
+    expect(regions.engine.get("write", versionKey(encodeKey(bytes("m")), 11n))).toBeNull();
+    expect(
+      await first.unsafeDestroyRange(kvrpcpb.UnsafeDestroyRangeRequest.complete({ start_key: bytes("a"), end_key: bytes("z") })),
+    ).toEqual({});
+    expect(regions.engine.get("write", versionKey(encodeKey(bytes("m")), 31n))).toBeNull();
+  });
+});
+
+describe("a new leader", () => {
+  test("chooses no commit timestamp before it has one of the placement driver", async () => {
+    let give: (ts: bigint) => void = () => {};
+    const { simulation, regions, stores, prewrite } = start({
+      storeIds: [1, 2],
+      timestamp: () => new Promise((resolve) => (give = resolve)),
+    });
+    await regions.transferLeader(regions.regions()[0]?.id ?? 0, 2);
+    const second = stores[1] as Transactions;
+    const refused = expect(prewrite(["a"], 10n, { use_async_commit: true }, second)).rejects.toMatchObject({
+      reason: { kind: "maxTimestampNotSynced" },
+    });
+    await simulation.pass(2100);
+    await refused;
+    // Ordinary commits need none.
+    expect((await prewrite(["b"], 10n, {}, second)).errors).toEqual([]);
+    const waiting = prewrite(["c"], 10n, { try_one_pc: true }, second);
+    give(500n);
+    expect((await simulation.complete(waiting)).one_pc_commit_ts).toBe(501n);
+  });
+});
+
+describe("a reader and a commit that chooses its own timestamp", () => {
+  test("the reader meets the lock in memory while the write is on its way", async () => {
+    const simulation = new Simulation({ seed: 3 });
+    const { clock } = simulation.world("pauses");
+    let isSlow = false;
+    const regions = createMemoryRegions({ pause: (point) => (isSlow && point === "apply" ? clock.sleep(50) : Promise.resolve()) });
+    const transactions = new Transactions({
+      kv: regions.store(1),
+      clock,
+      detector: new LeaderDetector({ clock }),
+      timestamp: async () => 0n,
+      signal: new AbortController().signal,
+    });
+    const at = regions.contextFor(bytes(""));
+    const get = (version: bigint) => transactions.get(kvrpcpb.GetRequest.complete({ key: bytes("k"), version }), at);
+    expect(await get(100n)).toEqual({ not_found: true });
+    isSlow = true;
+    const committing = transactions.prewrite(
+      kvrpcpb.PrewriteRequest.complete({
+        mutations: [{ op: "Put", key: bytes("k"), value: bytes("v") }],
+        primary_lock: bytes("k"),
+        start_version: 90n,
+        lock_ttl: 3000,
+        try_one_pc: true,
+      }),
+      at,
+    );
+    await simulation.pass(10);
+    expect(await get(100n)).toEqual({ not_found: true });
+    expect((await get(101n)).error?.locked?.lock_version).toBe(90n);
+    expect((await transactions.scan(kvrpcpb.ScanRequest.complete({ version: 101n, limit: 9 }), at)).error?.locked?.lock_version).toBe(90n);
+    expect(
+      (await transactions.batchGet(kvrpcpb.BatchGetRequest.complete({ version: 101n, keys: [bytes("k")] }), at)).pairs?.[0]?.error,
+    ).toBeDefined();
+    expect((await transactions.scanLock(kvrpcpb.ScanLockRequest.complete({ max_version: 101n }), at)).error?.locked).toBeDefined();
+    expect((await simulation.complete(committing)).one_pc_commit_ts).toBe(101n);
+    expect(text((await get(101n)).value)).toBe("v");
+    expect(await get(100n)).toEqual({ not_found: true });
+    expect(transactions.concurrency.heldLocks).toBe(0);
+  });
+});
