@@ -26,6 +26,8 @@ export interface LeaderDetectorOptions {
 
 /** After a failed try, and while the leader is not known. */
 const retryMs = 500;
+/** Then the leader is asked for again: it may have moved without the line's breaking. */
+const lineLifeMs = 5_000;
 
 interface Waiting {
   readonly edge: WaitEdge;
@@ -38,6 +40,7 @@ export class LeaderDetector implements DeadlockDetector {
   readonly #waiting = new Map<string, Waiting>();
   #firstRegion: { readonly id: number; readonly term: number } | null = null;
   #line: DetectorLine | null = null;
+  #lineSinceMs = 0;
   #isConnecting = false;
   #notBeforeMs = 0;
   #isClosed = false;
@@ -56,15 +59,14 @@ export class LeaderDetector implements DeadlockDetector {
     for (const waiting of this.#waiting.values()) this.#detectHere(waiting);
   };
 
-  /** Another store leads the first region now. */
-  lost(): void {
-    this.#firstRegion = null;
-  }
-
   enter(edge: WaitEdge, found: (deadlock: Deadlock) => void): void {
     const waiting: Waiting = { edge, found };
     this.#waiting.set(nameOf(edge), waiting);
     if (this.#options.connect === undefined) return this.#detectHere(waiting);
+    if (this.#line !== null && this.#options.clock.monotonicMs() - this.#lineSinceMs > lineLifeMs) {
+      this.#line.close();
+      this.#line = null;
+    }
     if (this.#line !== null) this.#line.detect(edge);
     else {
       // Until somebody says otherwise, what waits here is at least compared with what waits here.
@@ -97,16 +99,19 @@ export class LeaderDetector implements DeadlockDetector {
     this.#notBeforeMs = clock.monotonicMs() + retryMs;
     try {
       let isLost = false;
+      let opened: DetectorLine | null = null;
       const line = await connect(
         (edge, deadlock) => this.#waiting.get(nameOf(edge))?.found(deadlock),
         () => {
           isLost = true;
-          this.#line = null;
+          if (opened !== null && this.#line === opened) this.#line = null;
         },
       );
+      opened = line;
       if (line === null || isLost) return;
       if (this.#isClosed) return line.close();
       this.#line = line;
+      this.#lineSinceMs = clock.monotonicMs();
       for (const { edge } of this.#waiting.values()) line.detect(edge);
     } catch {
       // The leader cannot be reached: the next one who waits tries again.
