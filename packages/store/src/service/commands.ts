@@ -6,7 +6,7 @@ import { type Clock, isAbort, isCodedError, type Logger } from "@skein/base";
 
 import type { RawKv } from "../raw/raw-kv.ts";
 import { type RegionContext, type RegionDescription, RegionError, type RegionKv } from "../region-kv.ts";
-import { encodeKey } from "../txn/core/keys.ts";
+import { encodeKey, sameBytes } from "../txn/core/keys.ts";
 import { checkInRegion } from "../txn/scheduler.ts";
 import type { Transactions } from "../txn/transactions.ts";
 import type { kvrpcpb, tikvpb } from "../wire/index.ts";
@@ -149,10 +149,14 @@ const rows: readonly Row[] = [
 async function splitRegion(services: CommandServices, request: kvrpcpb.SplitRegionRequest, context: RegionContext): Promise<object> {
   const asked = request.split_keys.length > 0 ? request.split_keys : request.split_key.length > 0 ? [request.split_key] : [];
   if (asked.length === 0) return { errors: [{ abort: "no keys to split at" }] };
-  const keys = asked.map((key) => (request.is_raw_kv ? key : encodeKey(key)));
+  let keys = asked.map((key) => (request.is_raw_kv ? key : encodeKey(key)));
   {
     using snapshot = await services.kv.snapshot(context);
-    for (const key of keys) checkInRegion(key, snapshot.region);
+    const { region } = snapshot;
+    for (const key of keys) checkInRegion(key, region);
+    // A request that is repeated finds some of its splits done.
+    keys = keys.filter((key) => !sameBytes(key, region.startKey));
+    if (keys.length === 0) return { regions: [regionOut(region)] };
   }
   const regions = (await services.split(context.regionId, keys, context)).map(regionOut);
   const [left, right] = regions;
