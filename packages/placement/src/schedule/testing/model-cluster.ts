@@ -30,8 +30,8 @@ interface ModelRegion {
   leaderPeerId: number;
   term: number;
   size: number;
-  /** Peers that have not caught up, and when they will have. */
-  pending: Map<number, number>;
+  /** Peers that have not caught up. */
+  readonly pending: Set<number>;
   /** Since when a peer's store has been silent. */
   silentSince: Map<StoreId, number>;
   isBusy: boolean;
@@ -160,7 +160,7 @@ class Model implements ModelCluster {
       leaderPeerId: peers.find((peer) => peer.storeId === leader)?.id ?? 0,
       term: 6,
       size,
-      pending: new Map(),
+      pending: new Set(),
       silentSince: new Map(),
       isBusy: false,
       bytesWritten: 0,
@@ -199,6 +199,8 @@ class Model implements ModelCluster {
     store.isAlive = true;
     for (const region of this.regions.values()) {
       region.silentSince.delete(id);
+      const peer = region.meta.peers.find((each) => each.storeId === id);
+      if (peer !== undefined && region.pending.has(peer.id)) this.#catchUp(region, peer);
       if (region.leaderPeerId === 0) this.#elect(region);
     }
   }
@@ -269,7 +271,7 @@ class Model implements ModelCluster {
       downPeers: [...region.silentSince]
         .filter(([storeId, sinceMs]) => peerOn(storeId) !== undefined && nowMs - sinceMs > 600_000)
         .map(([storeId, sinceMs]) => ({ peerId: peerOn(storeId) as number, downSeconds: Math.floor((nowMs - sinceMs) / 1000) })),
-      pendingPeers: [...region.pending.keys()],
+      pendingPeers: [...region.pending],
       approximateSize: region.size,
       approximateKeys: region.size * 10_000,
       bytesWritten: region.bytesWritten,
@@ -399,14 +401,8 @@ class Model implements ModelCluster {
       if (existing === undefined) {
         if (type === "addNode") throw new Error("a voter was added without being a learner first");
         peers = [...peers, { ...peer, role }];
-        const snapshotMs = (this.#options.snapshotMs ?? 1000) * (1 + region.size / 100);
-        region.pending.set(peer.id, this.#world.clock.nowMs() + snapshotMs);
+        this.#catchUp(region, peer);
         this.done.moves += 1;
-        this.#sim.clock.schedule(snapshotMs, () => {
-          if (!this.#isAlive(peer.storeId)) return;
-          region.pending.delete(peer.id);
-          this.#heartbeat(region);
-        });
       } else {
         if (existing.id === region.leaderPeerId && role === "learner") throw new Error("the leader was to be demoted at once");
         if (type === "addNode" && region.pending.has(existing.id)) throw new Error("a peer that lags was to vote");
@@ -414,6 +410,17 @@ class Model implements ModelCluster {
       }
     }
     this.#setPeers(region, peers, changes.length, hadQuorum);
+  }
+
+  /** A snapshot: longer for larger regions; none arrives at a store that is dead by then. */
+  #catchUp(region: ModelRegion, peer: Peer): void {
+    const snapshotMs = (this.#options.snapshotMs ?? 1000) * (1 + region.size / 100);
+    region.pending.add(peer.id);
+    this.#sim.clock.schedule(snapshotMs, () => {
+      if (!this.#isAlive(peer.storeId)) return;
+      region.pending.delete(peer.id);
+      this.#heartbeat(region);
+    });
   }
 
   #leaveJoint(region: ModelRegion): void {
@@ -449,7 +456,7 @@ class Model implements ModelCluster {
         leaderPeerId: peers[lead]?.id ?? 0,
         term: region.term,
         size,
-        pending: new Map(),
+        pending: new Set(),
         silentSince: new Map(region.silentSince),
         isBusy: false,
         bytesWritten: 0,

@@ -88,6 +88,13 @@ export function createReplicaPolicy(contextOf: () => ScheduleContext): Placement
         const store = bestTarget(context, region, null);
         if (store !== null) return change("make-up-replica", region, (target) => void target.set(store.meta.id, "voter"));
       }
+      // A learner that an operator left behind when it was given up.
+      const leftover = learners(region.meta).find((peer) => {
+        const store = view.store(peer.storeId);
+        return store === null || !isTiFlash(store);
+      });
+      if (schedule.enableRemoveExtraReplica && leftover !== undefined && votersNow.length >= replication.maxReplicas)
+        return change("remove-extra-replica", region, (target) => void target.delete(leftover.storeId));
       if (schedule.enableRemoveExtraReplica && votersNow.length > replication.maxReplicas) {
         const worst = worstPeer(context, region);
         if (worst !== null) return change("remove-extra-replica", region, (target) => void target.delete(worst.meta.id));
