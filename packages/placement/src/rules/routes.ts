@@ -18,6 +18,7 @@ import {
 import type { CheckerContext } from "./core/checker.ts";
 import { fitRegion, type RegionFit } from "./core/fit.ts";
 import { findingText, lintRules } from "./core/lint.ts";
+import { compilePattern, PatternError } from "./core/pattern.ts";
 import { labelOf, labelRuleJson, labelJson, labelsOf, type LabelRule, sortedLabelRules } from "./core/region-labels.ts";
 import { groupOf, keyOfHex, type RuleInput } from "./core/rule.ts";
 import {
@@ -211,8 +212,8 @@ export function ruleRoutes(options: RouteOptions): readonly HttpRoute[] {
       "/config/placement-rule/:group",
       changing("Delete group and rules successfully.", ({ params, query }) => {
         const id = params["group"] ?? "";
-        const pattern = query.has("regexp") ? patternOf(id) : null;
-        return (before, facts) => deleteBundles(before, (group) => (pattern === null ? group === id : pattern.test(group)), facts);
+        const isWanted = query.has("regexp") ? patternOf(id) : (group: string) => group === id;
+        return (before, facts) => deleteBundles(before, isWanted, facts);
       }),
     ),
 
@@ -273,14 +274,12 @@ function dryRunChange(request: PdHttpRequest): (before: RuleSet, facts: ChangeFa
   }
 }
 
-/** Go's regular expressions, as far as JavaScript's are the same. */
-function patternOf(text: string): RegExp {
+function patternOf(text: string): (groupId: string) => boolean {
   try {
-    return new RegExp(text, "u");
-  } catch {
-    const open = /\[[^\]]*$/.exec(text);
-    const why = open === null ? `invalid syntax: \`${text}\`` : `missing closing ]: \`${open[0]}\``;
-    throw refusal(500, `error parsing regexp: ${why}`);
+    return compilePattern(text);
+  } catch (error) {
+    if (error instanceof PatternError) throw refusal(500, error.message);
+    throw error;
   }
 }
 
@@ -290,8 +289,16 @@ function warningHeader(warnings: readonly string[]): string {
   return warnings.map((warning) => `299 - "${ascii(warning)}"`).join(", ");
 }
 
-function allRegions(pd: PdServices): readonly RegionView[] {
-  return pd.cluster.scanRegions(new Uint8Array(0), new Uint8Array(0), pd.cluster.regionCount + 1);
+/** In key order, a page at a time: a million of them need not be in memory at once. */
+function* allRegions(pd: PdServices): Generator<RegionView> {
+  let from = new Uint8Array(0);
+  for (;;) {
+    const page = pd.cluster.scanRegions(from, new Uint8Array(0), 512);
+    yield* page;
+    const end = page.at(-1)?.meta.endKey;
+    if (end === undefined || end.length === 0) return;
+    from = Uint8Array.from(end);
+  }
 }
 
 // Printing

@@ -60,7 +60,7 @@ export interface DryRun {
 const stepsMax = 60;
 
 /** Yields after each region, so that a caller may do other things between two. */
-export function* simulateRules(rules: RuleSet, regions: readonly RegionView[], facts: SimulationFacts): Generator<void, DryRun, void> {
+export function* simulateRules(rules: RuleSet, regions: Iterable<RegionView>, facts: SimulationFacts): Generator<void, DryRun, void> {
   const stores = new Map(facts.stores.map((store) => [store.meta.id, store]));
   const moves = new Map<StoreId, { added: number; removed: number; addedMib: number; deltaMib: number }>();
   const movesOf = (id: StoreId) => {
@@ -85,7 +85,7 @@ export function* simulateRules(rules: RuleSet, regions: readonly RegionView[], f
   const levels = failureLevels(facts);
   const survival = new SurvivalCount(facts.stores, levels);
   const unmet = new Map<string, { regions: number; example: number }>();
-  const sum = { changedRegions: 0, splits: 0, added: 0, removed: 0, promoted: 0, demoted: 0, leaderTransfers: 0, movedMib: 0 };
+  const sum = { regions: 0, changedRegions: 0, splits: 0, added: 0, removed: 0, promoted: 0, demoted: 0, leaderTransfers: 0, movedMib: 0 };
   let nextId = Number.MAX_SAFE_INTEGER - 1_000_000;
 
   for (const region of regions) {
@@ -145,11 +145,11 @@ export function* simulateRules(rules: RuleSet, regions: readonly RegionView[], f
       // The region survives when all its pieces do; one of them stands for it when all are alike.
       survival.count(now.meta.peers, "after", index === 0);
     }
+    sum.regions++;
     if (isChanged) sum.changedRegions++;
     yield;
   }
   return {
-    regions: regions.length,
     ...sum,
     byStore: [...moves]
       .map(([storeId, { added, removed, addedMib }]) => ({ storeId, added, removed, addedMib }))
