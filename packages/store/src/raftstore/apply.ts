@@ -143,7 +143,9 @@ function applyAdmin(
       const next = isLeft ? { ...region, startKey: source.startKey, version } : { ...region, endKey: source.endKey, version };
       writes.push(state("normal", next));
       const own = context.peer(source.id);
-      writes.push(regionStateWrite({ kind: "tombstone", region: source, peerId: own?.id ?? 0, merge: null, snapshot: null }));
+      // It says where the region went: peers of it that missed that will ask.
+      const merge = { minIndex: 0, commit: command.commit, target: next };
+      writes.push(regionStateWrite({ kind: "tombstone", region: source, peerId: own?.id ?? 0, merge, snapshot: null }));
       writes.push({ kind: "delete", family: "local", key: applyStateKey(source.id) });
       return { kind: "merged", region: next, source };
     }

@@ -65,6 +65,8 @@ export class Peer {
   /** The head of `applyQueue` is in the batch that is being applied. */
   isApplying = false;
   snapshot: SnapshotFile | null = null;
+  /** The region that took this one in elsewhere; 0 as far as is known here. */
+  mergedInto = 0;
   isInstalling = false;
   /** Readies that wait until a snapshot is installed. */
   deferred: Ready[] = [];

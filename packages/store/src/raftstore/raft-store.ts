@@ -716,6 +716,10 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       return;
     }
     if (content.kind === "gone") return this.#replaceGone(envelope);
+    if (content.kind === "merged") {
+      if (peer?.id === to.id && peer.isInitialized && peer.region.version <= envelope.epoch.version) peer.mergedInto = content.targetId;
+      return;
+    }
     if (content.kind === "wake") {
       if (peer === undefined) return;
       this.wake(peer);
@@ -754,6 +758,13 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     if (!this.mayCreate(regionId, to.id)) {
       const bytes = this.engine.get("local", regionStateKey(regionId));
       const tombstone = bytes === null ? null : decodeRegionState(bytes);
+      if (tombstone !== null && tombstone.merge !== null) {
+        const { confVer, version } = tombstone.region;
+        const reply = { kind: "merged", targetId: tombstone.merge.target.id } as const;
+        if (peerById(tombstone.region, from.id) !== undefined)
+          this.transport.send({ regionId, from: to, to: from, epoch: { confVer, version }, content: reply });
+        return null;
+      }
       // A leader whose newest membership still has the peer that was given up here must replace it.
       const isFromLeader = kind === "heartbeat" || kind === "append";
       if (
@@ -1177,6 +1188,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     if (command.kind !== "commitMerge" || peer.kind === "merging" || !sameEpoch(command.epoch, peer.region)) return true; // refused
     const source = this.peers.get(command.source.id);
     if (source === undefined || !source.isInitialized) {
+      if (peer.mergedInto !== 0) return false; // both are to be replaced by a snapshot of what they became
       this.fatal(raftstoreErrors.regionMissing([command.source.id, peer.regionId]));
       return false;
     }
@@ -1396,16 +1408,18 @@ export class RaftStore implements RegionKv, AsyncDisposable {
 
   // ── snapshots ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A snapshot that covers a region which was merged into it while this store was behind: that one goes when it is put in place. */
+  /**
+   * Whether a region that is in a snapshot's place goes when that is put there. Owners of a key have ever higher versions, so the
+   * one in its place is old; but it may live on elsewhere with less, or be waited for by a neighbour here that is to take it in.
+   */
   isSwallowed(other: Peer, region: Region): boolean {
+    if (this.peers.get(other.region.id) !== other) return false; // a range that is being cleared
+    if (other.isApplying || other.isInstalling || region.version <= other.region.version) return false;
     const { merge } = other;
-    return (
-      other.kind === "merging" &&
-      merge !== null &&
-      merge.target.id === region.id &&
-      region.version > merge.target.version &&
-      !other.isApplying
-    );
+    if (other.kind === "merging" && merge !== null && merge.target.id === region.id) return region.version > merge.target.version;
+    if (other.mergedInto === 0) return false;
+    const target = this.peers.get(other.mergedInto);
+    return target === undefined || !target.isInitialized || target.mergedInto !== 0 || target.regionId === region.id;
   }
 
   /** False when Raft has no use for it. */
@@ -1440,6 +1454,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     this.ranges.remove(peer);
     const swallowed = this.ranges.overlapping(region);
     for (const other of swallowed) this.#forget(other);
+    // What they had outside of the snapshot's range stays taken until it is cleared.
+    const rests = swallowed.flatMap((other) => restsOf(other.region, region)).map((rest) => ({ region: rest }) as Peer);
+    for (const rest of rests) this.ranges.add(rest);
     peer.setRegion(region);
     peer.kind = "applying";
     peer.merge = null;
@@ -1466,6 +1483,10 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       this.#after.push({ peer, last: null, messages: [], counts: true, whenDurable: done });
       this.#flushSoon();
     });
+    for (const rest of rests) {
+      await this.#clearRange({ start: rest.region.startKey, end: rest.region.endKey });
+      this.ranges.remove(rest);
+    }
     if (old !== null) await this.#clearRange({ start: old.startKey, end: old.endKey });
     await this.#clearRange({ start: region.startKey, end: region.endKey });
     await this.snapshots.ingest(file, region);
@@ -1822,6 +1843,15 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     await this.pd.storeHeartbeat({ ...report, startTimeS: this.#startS }).catch(() => {});
   }
   #startS = 0;
+}
+
+/** The parts of `region` that `other` does not cover. */
+function restsOf(region: Region, other: Region): Region[] {
+  const rests: Region[] = [];
+  if (compareKeys(region.startKey, other.startKey) < 0) rests.push({ ...region, endKey: other.startKey });
+  const isLonger = other.endKey.length > 0 && (region.endKey.length === 0 || compareKeys(region.endKey, other.endKey) > 0);
+  if (isLonger) rests.push({ ...region, startKey: other.endKey });
+  return rests;
 }
 
 /** One engine snapshot for all reads between two batches. */

@@ -220,7 +220,10 @@ export class Snapshots {
       if (peer.isInitialized && peer.applied >= index) refuse("it is old");
     }
     for (const other of store.ranges.overlapping(region))
-      if (other !== peer && !store.isSwallowed(other, region)) refuse(`region ${other.region.id} is in its place`);
+      if (other !== peer && !store.isSwallowed(other, region)) {
+        if (store.peers.get(other.region.id) === other) store.wake(other); // it may sleep through its end
+        refuse(`region ${other.region.id} is in its place`);
+      }
   }
 
   async #write(path: string, regionId: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {

@@ -106,6 +106,8 @@ class Transport implements TcpTransport {
     const stream = await this.connect(storeId, kinds.snapshot, signal);
     const stop = () => stream.destroy();
     signal.addEventListener("abort", stop, { once: true });
+    // The other side puts each part on its disk: one that takes so long for it is gone, or as good as.
+    const progress = new Silence(this.world, this.silenceMs * 10, stop);
     try {
       const answer = new Promise<number>((resolve, reject) => {
         stream.once("data", (part: Buffer) => resolve(part[0] ?? 0));
@@ -114,10 +116,14 @@ class Transport implements TcpTransport {
       });
       answer.catch(() => {}); // looked at below
       await write(stream, frameOf(header));
-      for await (const chunk of chunks) await write(stream, frameOf(chunk));
+      for await (const chunk of chunks) {
+        await write(stream, frameOf(chunk));
+        progress.touch();
+      }
       await write(stream, frameOf(new Uint8Array(0)));
       if ((await answer) !== 1) throw new Error(`store ${storeId} refused the snapshot`);
     } finally {
+      progress.stop();
       signal.removeEventListener("abort", stop);
       stream.destroy();
     }

@@ -293,7 +293,9 @@ export type EnvelopeBody =
   /** The sender's peer was destroyed, and must be replaced by one with another id. */
   | { readonly kind: "gone" }
   /** Wakes a sleeping leader. */
-  | { readonly kind: "wake" };
+  | { readonly kind: "wake" }
+  /** The addressee's region was taken in by another one, for good: its group is no more. `epoch` is the one at which it was. */
+  | { readonly kind: "merged"; readonly targetId: number };
 
 export interface Envelope {
   readonly regionId: number;
@@ -320,6 +322,7 @@ const code = {
   removed: 20,
   gone: 21,
   wake: 22,
+  merged: 23,
 } as const;
 const sleepBit = 0x80;
 
@@ -332,7 +335,11 @@ export function encodeEnvelope(out: Encoder, envelope: Envelope): void {
     out.u8(kind).varint(envelope.regionId).varint(from.id).varint(from.storeId).varint(to.id).varint(to.storeId);
     out.varint(epoch.confVer).varint(epoch.version);
   };
-  if (content.kind !== "raft") return head(code[content.kind]);
+  if (content.kind !== "raft") {
+    head(code[content.kind]);
+    if (content.kind === "merged") out.varint(content.targetId);
+    return;
+  }
   const { body } = content;
   const flag = content.sleep ? sleepBit : 0;
   const raft = (kind: number) => {
@@ -386,6 +393,7 @@ export function decodeEnvelope(input: Decoder): Envelope {
   if (kind === code.removed) return simple({ kind: "removed" });
   if (kind === code.gone) return simple({ kind: "gone" });
   if (kind === code.wake) return simple({ kind: "wake" });
+  if (kind === code.merged) return simple({ kind: "merged", targetId: input.varint() });
   const term = input.varint();
   return simple({ kind: "raft", term, body: decodeBody(input, kind), sleep: first !== kind });
 }

@@ -18,6 +18,7 @@ export class SimMessages {
   readonly #cuts = new Set<string>();
   faults: MessageFaults = { loss: 0, duplication: 0, delayMsMax: 2 };
   sent = 0;
+  readonly #sending = new Set<{ readonly to: number; readonly broken: (error: Error) => void }>();
 
   constructor(clock: VirtualClock, random: Random) {
     this.#clock = clock;
@@ -38,6 +39,7 @@ export class SimMessages {
   /** The store's process is gone. */
   drop(storeId: number): void {
     this.#stores.delete(storeId);
+    for (const sending of this.#sending) if (sending.to === storeId) sending.broken(new Error("the connection broke"));
     for (const other of this.#stores.values()) other.onUnreachable(storeId);
   }
 
@@ -87,7 +89,14 @@ export class SimMessages {
             yield chunk.slice();
           }
         };
-        await other.onSnapshot(header, paced());
+        await new Promise<void>((resolve, reject) => {
+          const sending = { to, broken: reject };
+          this.#sending.add(sending);
+          other
+            .onSnapshot(header, paced())
+            .then(resolve, reject)
+            .finally(() => this.#sending.delete(sending));
+        });
         await link();
       },
       [Symbol.asyncDispose]: async () => {},
