@@ -52,6 +52,9 @@ export function createRulePolicy(manager: Pick<RuleManager, "set" | "labels" | "
     return { rules, fit: fitRegion(region, rules, (id) => context.view.store(id)) };
   };
 
+  const label = ({ meta }: RegionView, key: string) =>
+    labelOf(manager.labels, meta.startKey, meta.endKey, key, manager.services?.world.clock.nowMs() ?? 0);
+
   return {
     checkerContext: checker,
     operatorText: (regionId) => {
@@ -100,8 +103,8 @@ export function createRulePolicy(manager: Pick<RuleManager, "set" | "labels" | "
       const keys = set === null ? [] : bordersIn(set, startKey, endKey);
       return keys.length > 0 ? { keys, description: "rule-split-region" } : null;
     },
-    isDenied: (region) =>
-      labelOf(manager.labels, region.meta.startKey, region.meta.endKey, "schedule", manager.services?.world.clock.nowMs() ?? 0) === "deny",
+    isDenied: (region) => label(region, "schedule") === "deny",
+    isMergeDenied: (region) => label(region, "merge_option") === "deny",
   };
 }
 

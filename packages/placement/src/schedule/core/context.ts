@@ -37,6 +37,8 @@ export interface PlacementPolicy {
   borders(startKey: Uint8Array, endKey: Uint8Array): { readonly keys: readonly Uint8Array[]; readonly description: string } | null;
   /** A label of the region's range forbids to schedule it. */
   isDenied(region: RegionView): boolean;
+  /** A label of the region's range forbids to merge it. */
+  isMergeDenied?(region: RegionView): boolean;
 }
 
 export interface ScheduleContext {

@@ -49,6 +49,7 @@ function isMergeable(context: ScheduleContext, region: RegionView, memory: Merge
     !isInJointState(region.meta) &&
     !context.isHot(region.meta.id) &&
     !context.policy.isDenied(region) &&
+    context.policy.isMergeDenied?.(region) !== true &&
     context.policy.isSatisfied(region)
   );
 }
