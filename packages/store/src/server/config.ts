@@ -108,7 +108,7 @@ const keys: Readonly<Record<string, Key>> = {
   "coprocessor.region-split-keys": idle(integer(2_560_000, 1)),
   "coprocessor.region-max-keys": idle(integer(3_840_000, 1)),
   "pessimistic-txn.wait-for-lock-timeout": duration("1s", 1),
-  "pessimistic-txn.wake-up-delay-duration": idle(duration("20ms")),
+  "pessimistic-txn.wake-up-delay-duration": duration("20ms"),
   "pessimistic-txn.pipelined": idle(bool(true)),
   "pessimistic-txn.in-memory": idle(bool(true)),
   "gc.poll-interval": duration("60s", 1000),

@@ -132,6 +132,7 @@ export async function startTikvServer(
     timestamp: (signal) => freshTimestamp(world, pd, signal),
     signal: ending.signal,
     waitForLockMsMax: config.integer("pessimistic-txn.wait-for-lock-timeout"),
+    wakeDelayMs: config.integer("pessimistic-txn.wake-up-delay-duration"),
   });
   const raw = new RawKv({ kv: store, leads: transactions.leads, clock: world.clock, enableTtl: config.enableTtl });
   const metrics = createStoreMetrics({

@@ -59,6 +59,21 @@ describe("a pessimistic lock that meets another", () => {
     expect(order).toEqual(["5 0", "9 0"]);
   });
 
+  test("that nobody takes after all goes to the next a little later", async () => {
+    const { simulation, lock, unlock, transactions, at } = start();
+    await lock("k", 1n);
+    // The oldest is rolled back while it waits: it does not take the lock.
+    const oldest = lock("k", 5n, 500);
+    const next = lock("k", 9n, 500);
+    await simulation.pass(5);
+    await transactions.batchRollback(kvrpcpb.BatchRollbackRequest.complete({ keys: [bytes("k")], start_version: 5n }), at);
+    await unlock("k", 1n);
+    expect((await simulation.complete(oldest)).errors?.[0]?.retryable).toContain("PessimisticLockRolledBack");
+    expect(transactions.waits.count).toBe(1);
+    await simulation.pass(21);
+    expect((await next).errors ?? []).toEqual([]);
+  });
+
   test("is told the lock when its patience ends, at once when it has none, and after the store's limit", async () => {
     const { simulation, clock, lock } = start();
     await lock("k", 1n);

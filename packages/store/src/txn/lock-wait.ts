@@ -18,6 +18,8 @@ interface Waiter {
   readonly edge: WaitEdge;
   readonly sinceMs: number;
   readonly end: (how: WaitEnd) => void;
+  /** Set when the lock was let go and somebody older went first. */
+  later: Timer | null;
 }
 
 export class LockWaits {
@@ -25,12 +27,19 @@ export class LockWaits {
   readonly #clock: Clock;
   readonly #detector: DeadlockDetector;
   readonly #waitersMax: number;
+  readonly #wakeDelayMs: number;
   #count = 0;
 
-  constructor(options: { readonly clock: Clock; readonly detector: DeadlockDetector; readonly waitersMax?: number }) {
+  constructor(options: {
+    readonly clock: Clock;
+    readonly detector: DeadlockDetector;
+    readonly waitersMax?: number;
+    readonly wakeDelayMs?: number;
+  }) {
     this.#clock = options.clock;
     this.#detector = options.detector;
     this.#waitersMax = options.waitersMax ?? 10_000;
+    this.#wakeDelayMs = options.wakeDelayMs ?? 20;
   }
 
   get count(): number {
@@ -41,7 +50,7 @@ export class LockWaits {
   async wait(key: Uint8Array, edge: WaitEdge, waitMs: number, signal?: AbortSignal): Promise<WaitEnd> {
     if (this.#count >= this.#waitersMax || waitMs <= 0 || signal?.aborted === true) return { kind: "timeout" };
     const { promise, resolve } = Promise.withResolvers<WaitEnd>();
-    const waiter: Waiter = { edge, sinceMs: this.#clock.monotonicMs(), end: resolve };
+    const waiter: Waiter = { edge, sinceMs: this.#clock.monotonicMs(), end: resolve, later: null };
     const name = nameOf(key);
     const line = this.#waiters.get(name) ?? [];
     line.push(waiter);
@@ -55,6 +64,7 @@ export class LockWaits {
       return await promise;
     } finally {
       timer.cancel();
+      waiter.later?.cancel();
       signal?.removeEventListener("abort", onAbort);
       this.#detector.leave(edge);
       this.#count--;
@@ -64,13 +74,19 @@ export class LockWaits {
     }
   }
 
-  /** Locks on these keys are gone. The oldest transaction goes first; those behind it come to stand behind it. */
+  /**
+   * Locks on these keys are gone. The oldest transaction goes on at once, the others a little later: by then it has the lock, and
+   * they stand behind it, or it has given up.
+   */
   released(keys: readonly Uint8Array[]): void {
     if (this.#count === 0) return;
     for (const key of keys) {
       const line = this.#waiters.get(nameOf(key));
       if (line === undefined) continue;
-      for (const waiter of [...line].sort((a, b) => (a.edge.txn < b.edge.txn ? -1 : 1))) waiter.end({ kind: "released" });
+      const [first, ...others] = [...line].sort((a, b) => (a.edge.txn < b.edge.txn ? -1 : 1));
+      first?.end({ kind: "released" });
+      for (const waiter of others)
+        waiter.later ??= this.#clock.timer(this.#wakeDelayMs, () => waiter.end({ kind: "released" }), { keepAlive: true });
     }
   }
 

@@ -30,6 +30,8 @@ export interface TransactionsOptions {
   readonly signal: AbortSignal;
   /** Of a lock that is waited for, at most. Default 1 s. */
   readonly waitForLockMsMax?: number;
+  /** Between the first and the others of those who waited for a lock that was let go. Default 20. */
+  readonly wakeDelayMs?: number;
   /** How long a request waits for a new leader's first timestamp. Default 2 s. */
   readonly syncWaitMs?: number;
   readonly concurrency?: ConcurrencyManager;
