@@ -166,6 +166,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   /** Up to where logs may be given up, once the engine is durable. */
   readonly #compactions = new Map<Peer, number>();
   #isCollecting = false;
+  #collectIsUnderWay = false;
   readonly #scratch = new Encoder(64 * 1024);
   readonly #entryScratch = new Encoder(256 * 1024);
   #readSnapshot: SharedSnapshot | null = null;
@@ -592,6 +593,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     const next = changePeers(region, changes, peer.id);
     if ("refused" in next) throw new RegionError({ kind: "staleCommand" }, next.refused);
     if (peer.kind === "merging") throw mergingError(regionId);
+    this.wake(peer); // while it slept it heard of nobody
     const refusal = this.#wouldStarve(peer, next.region);
     if (refusal !== null) throw new RegionError({ kind: "staleCommand" }, refusal);
     const epoch = { confVer: region.confVer, version: region.version };
@@ -1528,14 +1530,27 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     if (peer.isChecking) return;
     peer.isChecking = true;
     try {
-      peer.bytesSinceCheck = 0;
       const { region } = peer;
+      const since = peer.bytesSinceCheck;
+      if (!peer.isMeasured) {
+        const range = { start: region.startKey, end: region.endKey };
+        const sizes = await Promise.all(
+          (["default", "lock", "write"] as const).map((family) => this.engine.approximateSize(family, range)),
+        );
+        peer.approximateBytes = Math.max(
+          1,
+          sizes.reduce((sum, size) => sum + size),
+        );
+      } else peer.approximateBytes += since;
+      peer.bytesSinceCheck -= since;
+      peer.isMeasured = true;
+      // What was written over is in the estimate, too: only when it says that the region is large, all of it is read.
+      if (peer.approximateBytes < this.options.maxBytes) return;
       using snapshot = this.engine.snapshot();
       const measured = await measureRegion(snapshot, region, this.options.splitBytes);
       if (peer.isDestroyed || !sameEpoch(region, peer.region)) return;
       peer.approximateBytes = measured.bytes;
       peer.approximateKeys = measured.keys;
-      peer.isMeasured = true;
       if (measured.bytes < this.options.maxBytes || !peer.isLeader || peer.kind !== "normal" || this.#isClosed) return;
       const keys = measured.boundaries.slice(0, this.options.batchSplitMax);
       // The rest of less than half a region stays with the part before it.
@@ -1674,22 +1689,24 @@ export class RaftStore implements RegionKv, AsyncDisposable {
 
   /** What was compacted leaves the log once the engine is durable up to there (SPEC S2). */
   #collectLog(): void {
-    if (this.#isCollecting || this.#isWriting || this.#isClosed) return;
+    if (this.#collectIsUnderWay || this.#isClosed) return;
     const compactions = [...this.#compactions];
     if (compactions.length === 0 && this.log.segmentCount <= (this.#config.segmentsMax ?? 8)) return;
     this.#compactions.clear();
     const work = async (): Promise<void> => {
-      await this.engine.sync();
-      while (this.#isWriting) await this.turnEnd();
-      this.#isCollecting = true; // no frame is written meanwhile
       try {
+        await this.engine.sync();
+        this.#isCollecting = true; // no other frame is begun
+        while (this.#isWriting) await this.turnEnd();
         for (const [peer, index] of compactions) if (!peer.isDestroyed && !peer.isInstalling) this.log.compact(peer.regionId, index);
         await this.log.collect();
       } finally {
         this.#isCollecting = false;
+        this.#collectIsUnderWay = false;
       }
       this.#flushSoon();
     };
+    this.#collectIsUnderWay = true;
     this.background(work());
   }
 
@@ -1797,7 +1814,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       term: peer.raft.term,
       downPeers,
       pendingPeers,
-      approximateBytes: peer.approximateBytes,
+      approximateBytes: peer.isMeasured ? peer.approximateBytes + peer.bytesSinceCheck : 0,
       approximateKeys: peer.approximateKeys,
       bytesWritten: peer.bytesWritten,
       keysWritten: peer.keysWritten,

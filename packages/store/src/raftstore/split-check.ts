@@ -12,17 +12,20 @@ export interface Measure {
 export async function measureRegion(reader: EngineReader, region: Region, stepBytes: number): Promise<Measure> {
   const range = { start: region.startKey, end: region.endKey };
   const sizes = new Map<Family, number>();
-  let [bytes, keys] = [0, 0];
+  const counts = new Map<Family, number>();
+  let bytes = 0;
   for (const family of ["default", "lock", "write"] as const) {
-    let size = 0;
-    for await (const block of reader.scan(family, range))
-      for (const { key, value } of block) {
-        size += key.length + value.length;
-        if (family !== "default" || value.length > 0) keys++;
-      }
+    let [size, count] = [0, 0];
+    for await (const block of reader.scan(family, range)) {
+      for (const { key, value } of block) size += key.length + value.length;
+      count += block.length;
+    }
     sizes.set(family, size);
+    counts.set(family, count);
     bytes += size;
   }
+  // A row's long value is in another family than its record of the commit.
+  const keys = Math.max(counts.get("write") ?? 0, counts.get("default") ?? 0);
   if (bytes <= stepBytes) return { bytes, keys, boundaries: [] };
   // One family's keys tell where: that of the committed writes where there are any, for every row has one there.
   const family: Family = (sizes.get("write") ?? 0) > 0 ? "write" : "default";
