@@ -118,7 +118,7 @@ function whyRegionStays(context: ScheduleContext, region: RegionView, storeId: S
     return { what: "no leader is known; nothing can be asked of it.", next: `pd-ctl region ${region.meta.id}` };
   const change = context.policy.suggest(region);
   if (change !== null && !change.target.has(storeId))
-    return { what: `${change.description} comes next.`, next: `pd-ctl operator check ${region.meta.id}` };
+    return { what: `${change.description} comes next.`, next: `pd-ctl region ${region.meta.id} --why` };
   const lagging = region.meta.peers.filter((peer) => isPending(region, peer.id));
   if (lagging.length > 0)
     return { what: `its peer on store ${lagging[0]?.storeId} has not caught up.`, next: `pd-ctl store ${lagging[0]?.storeId} --why` };

@@ -497,7 +497,7 @@ class Model implements ModelCluster {
   #makeServices(): PdServices {
     const kept = new Map<string, Uint8Array>();
     const bytes = (value: Uint8Array | string) => (typeof value === "string" ? new TextEncoder().encode(value) : value);
-    const model = this;
+    const config = () => this.#config;
     return {
       world: this.#world,
       log: silentLogger,
@@ -506,11 +506,11 @@ class Model implements ModelCluster {
       cluster: this.cluster,
       stores: {
         remove: async (id) => this.removeStore(id),
-        up: async (id) => void this.cluster.putStore({ ...this.storeView(id).meta, state: "up", nodeState: "serving" }),
+        up: async (id) => this.cluster.putStore({ ...this.storeView(id).meta, state: "up", nodeState: "serving" }),
         bury: async () => {},
         setLabels: async () => {},
         deleteLabel: async () => {},
-        setWeight: async (id, leader, region) => void this.cluster.putStore(this.storeView(id).meta, { leader, region }),
+        setWeight: async (id, leader, region) => this.cluster.putStore(this.storeView(id).meta, { leader, region }),
         removeTombstones: async () => {},
         pauseLeader: (id, direction, by) => this.cluster.pauseLeader(id, direction, by),
         resumeLeader: (id, direction, by) => this.cluster.resumeLeader(id, direction, by),
@@ -533,14 +533,17 @@ class Model implements ModelCluster {
         put: async (name, value) => void kept.set(name, bytes(value)),
         delete: async (name) => void kept.delete(name),
         write: async (changes) => {
-          for (const { key: name, value } of changes) value === null ? kept.delete(name) : kept.set(name, bytes(value));
+          for (const { key: name, value } of changes) {
+            if (value === null) kept.delete(name);
+            else kept.set(name, bytes(value));
+          }
         },
         transaction: async () => true,
         keyOf: (name) => name,
       },
       config: {
         get current() {
-          return model.#config;
+          return config();
         },
         update: async () => {},
         set: async (change) => this.configure(change),
