@@ -20,7 +20,6 @@ export interface Harm {
 export interface HarmOptions {
   /** Keys of users in the order in which regions are split at them. */
   readonly splitKeys: readonly string[];
-  readonly kill: boolean;
 }
 
 /** Goes on until the signal; then everything runs again. */
@@ -36,7 +35,8 @@ export async function harm(world: World, cluster: RegionCluster, random: Random,
         done.splits++;
       }
       if (await transferLeader(cluster, random)) done.transfers++;
-      if (options.kill && round % 8 === 3) {
+      // after a kill come rounds enough for an election, and for some work after it
+      if (round % 20 === 5) {
         const store = random.pick(cluster.stores);
         await store.kill("SIGKILL");
         done.kills++;

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -76,6 +77,7 @@ func runLimited(c check, limit time.Duration) (err error) {
 	go func() {
 		defer func() {
 			if r := recover(); r != nil {
+				fmt.Fprintf(os.Stderr, "%s\n", debug.Stack())
 				done <- fmt.Errorf("panic: %v", r)
 			}
 		}()

