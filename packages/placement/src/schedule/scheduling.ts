@@ -292,9 +292,11 @@ function turn(state: State, nowMs: number): void {
       for (const operators of result.operators) if (addAndPush(state, operators, nowMs)) added += 1;
       noteTurn(scheduler, result, added, nowMs);
     } catch (error) {
-      if (!(error instanceof IdsAwaited)) throw error;
-      noteTurn(scheduler, { operators: [], summary: error.message }, 0, nowMs);
-      scheduler.nextRunMs = nowMs + turnMs;
+      const areIdsAwaited = error instanceof IdsAwaited;
+      noteTurn(scheduler, { operators: [], summary: error instanceof Error ? error.message : String(error) }, 0, nowMs);
+      if (areIdsAwaited) scheduler.nextRunMs = nowMs + turnMs;
+      // One that fails backs off and says so in `scheduler describe`; the others run on.
+      else services.log.error("a scheduler's turn failed", { scheduler: scheduler.name, error });
     }
   }
 }
@@ -326,10 +328,11 @@ function patrol(state: State, context: ScheduleContext): void {
   }
   const batch = Math.min(patrolBatchMax, Math.ceil((128 * Math.min(sinceMs, 1000)) / Math.max(intervalMs, 10)));
   const regions = context.view.scanRegions(internal.cursor, new Uint8Array(), batch);
-  for (const region of regions) lookAt(state, context, region);
+  // Moved on before the look: a region that makes a look fail does not hold up the others.
   const last = regions.at(-1);
   if (last === undefined || last.meta.endKey.length === 0 || regions.length < batch) internal.isPassDone = true;
   else internal.cursor = last.meta.endKey;
+  for (const region of regions) lookAt(state, context, region);
 }
 
 function lookAt(state: State, context: ScheduleContext, region: RegionView): void {

@@ -6,6 +6,7 @@ import type { ClusterView, Peer, RegionView, StoreId } from "../../core/model.ts
 import type { PeerChange, RegionAction } from "../../core/region-action.ts";
 import { isSameKey } from "./keys.ts";
 import type { PeerAt, Step } from "./operator.ts";
+import { silentMs } from "./store-facts.ts";
 import { isInJointState, isPending, leaderStore, peerOn } from "./regions.ts";
 
 function isAt(region: RegionView, at: PeerAt, roles: readonly Peer["role"][]): boolean {
@@ -95,6 +96,7 @@ export function stepObstacle(step: Step, region: RegionView, view: ClusterView):
     case "addLearner":
     case "addPeer": {
       if (!isUp(view, step.storeId)) return `store ${step.storeId} takes no peers`;
+      if (isSilent(view, step.storeId)) return `store ${step.storeId} is silent`;
       const peer = peerOn(region.meta, step.storeId);
       if (peer !== null && peer.id !== step.peerId) return `store ${step.storeId} has another peer of the region`;
       return step.kind === "addLearner" && peer !== null && peer.role !== "learner" ? "the peer is a voter already" : null;
@@ -124,6 +126,14 @@ export function stepObstacle(step: Step, region: RegionView, view: ClusterView):
     case "splitRegion":
       return null;
   }
+}
+
+/** No snapshot arrives there: better to look for another store than to wait until the operator's time is over. */
+const silentMaxMs = 120_000;
+
+function isSilent(view: ClusterView, storeId: StoreId): boolean {
+  const store = view.store(storeId);
+  return store === null || silentMs(store, view.nowMs) > silentMaxMs;
 }
 
 function isUp(view: ClusterView, storeId: StoreId): boolean {
