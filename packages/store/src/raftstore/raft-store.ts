@@ -12,7 +12,7 @@
  */
 import { assert, type Timer, type World } from "@skein/base";
 import type { Entry, Message, MessageBody, Ready } from "@skein/raft";
-import type { Engine, EngineSnapshot, EngineWrite, KeyRange } from "../engine/engine.ts";
+import type { Engine, EngineWrite, KeyRange } from "../engine/engine.ts";
 import { Encoder } from "../raftlog/core/encoder.ts";
 import { LogBatch, openRaftLog, type RaftLogStore } from "../raftlog/raft-log-store.ts";
 import {
@@ -62,13 +62,14 @@ import {
   sameEpoch,
 } from "./core/region.ts";
 import { raftstoreErrors } from "./errors.ts";
-import { replicaHash } from "./hash.ts";
 import { defaultRaftStoreOptions, type RaftStoreOptions } from "./options.ts";
 import type { PdLink, RegionAction } from "./pd-link.ts";
 import { Peer, type PendingWrite, type SnapshotFile } from "./peer.ts";
+import { ReadSnapshots } from "./read-snapshots.ts";
+import { RegionChecks } from "./region-checks.ts";
 import { RegionIndex } from "./region-index.ts";
+import { isPending, Reports } from "./reports.ts";
 import { Snapshots } from "./snapshots.ts";
-import { measureRegion } from "./split-check.ts";
 import type { StoreTransport } from "./transport.ts";
 
 export interface RaftStoreConfig {
@@ -127,6 +128,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   readonly pd: PdLink;
   readonly transport: StoreTransport;
   readonly snapshots: Snapshots;
+  readonly reports: Reports;
+  readonly #checks: RegionChecks;
   readonly stats: RaftStoreStats = {
     turns: 0,
     applied: 0,
@@ -151,7 +154,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   #isClosed = false;
   readonly #abort = new AbortController();
   readonly #listeners: ((region: RegionDescription, term: number) => void)[] = [];
-  readonly #damaged = new Set<number>();
+  /** Regions whose replica here was given up. */
+  readonly damaged = new Set<number>();
   readonly #background = new Set<Promise<void>>();
 
   // ── of a turn ──
@@ -169,10 +173,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   #collectIsUnderWay = false;
   readonly #scratch = new Encoder(64 * 1024);
   readonly #entryScratch = new Encoder(256 * 1024);
-  #readSnapshot: SharedSnapshot | null = null;
+  readonly #readSnapshot: ReadSnapshots;
   #nextRead = 0;
-  #reportedAtS = 0;
-  #nextReport = 0;
 
   constructor(world: World, config: RaftStoreConfig) {
     this.world = world;
@@ -182,6 +184,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     this.transport = config.transport;
     this.options = { ...defaultRaftStoreOptions, ...config.options };
     this.snapshots = new Snapshots(this, `${config.folder}/snap`);
+    this.reports = new Reports(this);
+    this.#readSnapshot = new ReadSnapshots(config.engine);
+    this.#checks = new RegionChecks(this);
   }
 
   get log(): RaftLogStore {
@@ -244,16 +249,15 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     await this.snapshots.removeOthers(new Set(installs.map(({ file }) => file.path)));
     this.pd.onRegionAction((action) => this.onRegionAction(action));
     this.pd.onConnected(() => {
-      for (const peer of this.peers.values()) if (peer.isLeader) this.reportRegion(peer);
+      for (const peer of this.peers.values()) if (peer.isLeader) this.reports.region(peer);
     });
-    this.#reportedAtS = Math.floor(world.clock.nowMs() / 1000);
     // A region of one voter need not wait for anybody.
     for (const peer of this.peers.values()) {
       const { voters } = membershipOf(peer.region);
       if (voters.length === 1 && voters[0] === peer.id && peer.kind !== "applying") {
         peer.raft.campaign();
         this.markDirty(peer);
-      } else for (const other of peer.region.peers) if (other.id !== peer.id) this.#tell(peer, other, "wake"); // leaders that sleep show themselves
+      } else this.askAround(peer);
     }
     this.#arm();
   }
@@ -320,7 +324,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     for (const [at, state] of states.entries()) {
       if (!lost(state)) continue;
       const { region } = state;
-      this.#damaged.add(region.id);
+      this.damaged.add(region.id);
       const tombstone: RegionState = { ...state, kind: "tombstone", merge: null, snapshot: null };
       states[at] = tombstone;
       await engine.write([regionStateWrite(tombstone), { kind: "delete", family: "local", key: applyStateKey(region.id) }], { sync: true });
@@ -333,7 +337,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     if (log.damages.length > 0)
       this.world.log.error("the Raft log was damaged, replicas are given up", {
         places: log.damages.map(({ file, offset }) => `${file}:${offset}`).join(", "),
-        regions: [...this.#damaged].join(","),
+        regions: [...this.damaged].join(","),
       });
   }
 
@@ -485,7 +489,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     }
     const { region } = peer;
     const { term } = peer.raft;
-    const shared = this.#takeReadSnapshot();
+    const shared = this.#readSnapshot.take();
     return { region, term, reader: shared.snapshot, [Symbol.dispose]: once(() => shared.release()) };
   }
 
@@ -527,15 +531,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     });
   }
 
-  #takeReadSnapshot(): SharedSnapshot {
-    this.#readSnapshot ??= new SharedSnapshot(this.engine.snapshot());
-    return this.#readSnapshot.take();
-  }
-
   /** What was read up to now stays as it is; the next read sees what was written. */
   #forgetReadSnapshot(): void {
-    this.#readSnapshot?.release();
-    this.#readSnapshot = null;
+    this.#readSnapshot.forget();
   }
 
   // ── requests about regions ──────────────────────────────────────────────────────────────────────────────────────────
@@ -688,7 +686,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
           return;
         case "split":
           if (action.keys.length > 0) await this.split(action.regionId, action.keys);
-          else await this.#splitInMiddle(peer);
+          else await this.#checks.splitInMiddle(peer);
           return;
         case "merge":
           return this.merge(action.regionId, action.target);
@@ -723,7 +721,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       return;
     }
     if (content.kind === "wake") {
-      if (peer === undefined) return;
+      if (peer === undefined) return this.#answerMerged(envelope);
+      if (this.#isStale(peer, envelope)) return this.#tell(peer, from, "removed");
       this.wake(peer);
       peer.raft.ping(); // whoever asks may not know who leads
       return this.markDirty(peer);
@@ -734,8 +733,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     }
     if (to.id > peer.id) return void (peer.isDestroyed || this.background(this.destroy(peer, null))); // of an earlier incarnation
     if (to.id < peer.id || peer.isDestroyed) return;
-    if (peer.isInitialized && peerById(peer.region, from.id) === undefined && envelope.epoch.confVer < peer.region.confVer)
-      return this.#tell(peer, from, "removed");
+    if (this.#isStale(peer, envelope)) return this.#tell(peer, from, "removed");
     peer.storeOf.set(from.id, from.storeId);
     const { body } = content;
     if (peer.isAsleep && !(content.sleep || (body.kind === "heartbeatAnswer" && peer.isLeader))) this.wake(peer);
@@ -746,7 +744,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     }
     peer.raft.step({ from: from.id, to: to.id, term: content.term, ...body });
     // The placement driver waits for a new peer before it goes on with the region.
-    if (peer.pendingTold.includes(from.id) && !isPending(peer, from.id)) this.reportRegion(peer);
+    if (peer.pendingTold.includes(from.id) && !isPending(peer, from.id)) this.reports.region(peer);
     if (content.sleep && body.kind === "heartbeat") this.#fallAsleep(peer);
     this.markDirty(peer);
   }
@@ -761,10 +759,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       const bytes = this.engine.get("local", regionStateKey(regionId));
       const tombstone = bytes === null ? null : decodeRegionState(bytes);
       if (tombstone !== null && tombstone.merge !== null) {
-        const { confVer, version } = tombstone.region;
-        const reply = { kind: "merged", targetId: tombstone.merge.target.id } as const;
-        if (peerById(tombstone.region, from.id) !== undefined)
-          this.transport.send({ regionId, from: to, to: from, epoch: { confVer, version }, content: reply });
+        this.#answerMerged(envelope);
         return null;
       }
       // A leader whose newest membership still has the peer that was given up here must replace it.
@@ -779,6 +774,34 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       return null;
     }
     return this.createEmpty(regionId, to.id);
+  }
+
+  /** From a peer that was taken out of the region, and does not know it. */
+  #isStale(peer: Peer, { from, epoch }: Envelope): boolean {
+    return peer.isInitialized && peerById(peer.region, from.id) === undefined && epoch.confVer < peer.region.confVer;
+  }
+
+  /** A peer of a region that was taken in by another one here asks for its group. */
+  #answerMerged({ regionId, from, to }: Envelope): void {
+    const bytes = this.engine.get("local", regionStateKey(regionId));
+    const tombstone = bytes === null ? null : decodeRegionState(bytes);
+    if (
+      tombstone === null ||
+      tombstone.merge === null ||
+      tombstone.kind !== "tombstone" ||
+      peerById(tombstone.region, from.id) === undefined
+    )
+      return;
+    const { confVer, version } = tombstone.region;
+    const content = { kind: "merged", targetId: tombstone.merge.target.id } as const;
+    this.transport.send({ regionId, from: to, to: from, epoch: { confVer, version }, content });
+    this.#flushSoon();
+  }
+
+  /** Asks all other members whether the group still is: a leader shows itself, a store where it is no more says so. */
+  askAround(peer: Peer): void {
+    this.wake(peer);
+    for (const other of peer.region.peers) if (other.id !== peer.id) this.#tell(peer, other, "wake");
   }
 
   mayCreate(regionId: number, peerId: number): boolean {
@@ -1169,7 +1192,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       peer.hash = null;
       peer.leaderlessTicks = 0;
       for (const listener of this.#listeners) listener(peer.region, raft.term);
-      this.reportRegion(peer);
+      this.reports.region(peer);
       return;
     }
     if (peer.leadTerm !== 0 && peer.leadTerm <= raft.term) {
@@ -1216,9 +1239,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       case "peersChanged":
         return this.#afterChange(peer, effect.region, effect.before);
       case "computeHash":
-        return this.#computeHash(peer, entry.index);
+        return this.#checks.computeHash(peer, entry.index);
       case "verifyHash":
-        return this.#verifyHash(peer, effect.index, effect.hash);
+        return this.#checks.verifyHash(peer, effect.index, effect.hash);
       case "mergePrepared":
         peer.setRegion(effect.region);
         peer.kind = "merging";
@@ -1235,7 +1258,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
         peer.setRegion(effect.region);
         peer.kind = "normal";
         peer.merge = null;
-        this.reportRegion(peer);
+        this.reports.region(peer);
         return;
     }
   }
@@ -1268,7 +1291,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       this.markDirty(child);
     }
     if (isLeader) {
-      this.reportRegion(peer);
+      this.reports.region(peer);
       this.pd.reportBatchSplit([...made, kept]);
     }
   }
@@ -1289,7 +1312,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     if (!peer.isLeader) return;
     for (const old of before.peers)
       if (peerById(region, old.id) === undefined) this.#tell(peer, { id: old.id, storeId: old.storeId }, "removed");
-    this.reportRegion(peer);
+    this.reports.region(peer);
     this.markDirty(peer);
   }
 
@@ -1308,7 +1331,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     this.wake(peer);
     if (!peer.isLeader) return;
     for (const listener of this.#listeners) listener(peer.region, peer.raft.term);
-    this.reportRegion(peer);
+    this.reports.region(peer);
   }
 
   /** Its log goes once the engine is durable with what took the region's place (SPEC S2). */
@@ -1524,74 +1547,6 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     this.markDirty(peer);
   }
 
-  // ── sizes, splits, consistency ──────────────────────────────────────────────────────────────────────────────────────
-
-  async #checkSplit(peer: Peer): Promise<void> {
-    if (peer.isChecking) return;
-    peer.isChecking = true;
-    try {
-      const { region } = peer;
-      const since = peer.bytesSinceCheck;
-      if (!peer.isMeasured) {
-        const range = { start: region.startKey, end: region.endKey };
-        const sizes = await Promise.all(
-          (["default", "lock", "write"] as const).map((family) => this.engine.approximateSize(family, range)),
-        );
-        peer.approximateBytes = Math.max(
-          1,
-          sizes.reduce((sum, size) => sum + size),
-        );
-      } else peer.approximateBytes += since;
-      peer.bytesSinceCheck -= since;
-      peer.isMeasured = true;
-      // What was written over is in the estimate, too: only when it says that the region is large, all of it is read.
-      if (peer.approximateBytes < this.options.maxBytes) return;
-      using snapshot = this.engine.snapshot();
-      const measured = await measureRegion(snapshot, region, this.options.splitBytes);
-      if (peer.isDestroyed || !sameEpoch(region, peer.region)) return;
-      peer.approximateBytes = measured.bytes;
-      peer.approximateKeys = measured.keys;
-      if (measured.bytes < this.options.maxBytes || !peer.isLeader || peer.kind !== "normal" || this.#isClosed) return;
-      const keys = measured.boundaries.slice(0, this.options.batchSplitMax);
-      // The rest of less than half a region stays with the part before it.
-      if (
-        keys.length > 1 &&
-        measured.bytes % this.options.splitBytes < this.options.splitBytes / 2 &&
-        keys.length === measured.boundaries.length
-      )
-        keys.pop();
-      if (keys.length > 0) await this.split(peer.regionId, keys).catch(() => {}); // the next check finds it again
-    } finally {
-      peer.isChecking = false;
-    }
-  }
-
-  async #splitInMiddle(peer: Peer): Promise<void> {
-    using snapshot = this.engine.snapshot();
-    const { bytes } = await measureRegion(snapshot, peer.region, Number.POSITIVE_INFINITY);
-    const { boundaries } = await measureRegion(snapshot, peer.region, Math.max(1, Math.floor(bytes / 2)));
-    const middle = boundaries[0];
-    if (middle !== undefined) await this.split(peer.regionId, [middle]);
-  }
-
-  #computeHash(peer: Peer, index: number): void {
-    const snapshot = this.engine.snapshot();
-    const { region } = peer;
-    const work = async (): Promise<void> => {
-      using held = snapshot;
-      const hash = await replicaHash(held, region);
-      if (peer.isDestroyed || this.#isClosed) return;
-      peer.hash = { index, hash };
-      if (peer.isLeader) await this.propose(peer, { kind: "verifyHash", index, hash }).catch(() => {}); // asked for again by whoever leads
-    };
-    this.background(work());
-  }
-
-  #verifyHash(peer: Peer, index: number, hash: number): void {
-    if (peer.hash === null || peer.hash.index !== index || peer.hash.hash === hash) return;
-    this.fatal(raftstoreErrors.replicasDiffer([peer.regionId, index]));
-  }
-
   // ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #arm(): void {
@@ -1627,7 +1582,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
         tick % options.splitCheckTicks === 0 &&
         (!peer.isMeasured || peer.bytesSinceCheck >= options.splitCheckDiffBytes)
       )
-        this.background(this.#checkSplit(peer));
+        this.background(this.#checks.split(peer));
       if (
         options.consistencyCheckTicks > 0 &&
         peer.isLeader &&
@@ -1639,8 +1594,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     }
     for (const peer of this.#toApply) if (peer.applyQueue.length > 0) this.#flushSoon();
     if (tick % options.logGcTicks === 0) this.#collectLog();
-    this.#reportRegions();
-    if (tick % options.storeHeartbeatTicks === 0 || tick === 1) this.background(this.#reportStore());
+    this.reports.tick();
+    if (tick % options.storeHeartbeatTicks === 0 || tick === 1) this.background(this.reports.store());
   }
 
   #retryReads(peer: Peer): void {
@@ -1774,92 +1729,6 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     peer.isAsleep = true;
     this.#awake.delete(peer);
   }
-
-  // ── reports ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #reportRegions(): void {
-    // A part of the leaders with each tick, so that all are told of within an interval, asleep or not.
-    const leaders = this.peers.size;
-    if (leaders === 0) return;
-    this.#nextReport += leaders / this.options.regionHeartbeatTicks;
-    const count = Math.floor(this.#nextReport);
-    this.#nextReport -= count;
-    for (let i = 0; i < count; i++) {
-      let next = this.#reportQueue.next();
-      if (next.done === true) {
-        this.#reportQueue = [...this.peers.values()].values();
-        next = this.#reportQueue.next();
-      }
-      if (next.done === true) return;
-      if (!next.value.isDestroyed && next.value.isLeader) this.reportRegion(next.value);
-    }
-  }
-  #reportQueue: Iterator<Peer, undefined> = ([] as Peer[]).values();
-
-  reportRegion(peer: Peer): void {
-    const nowS = Math.floor(this.world.clock.nowMs() / 1000);
-    const { options } = this;
-    const downPeers: { peerId: number; downSeconds: number }[] = [];
-    const pendingPeers: number[] = [];
-    for (const { id } of peer.region.peers) {
-      if (id === peer.id) continue;
-      const silent = peer.isAsleep ? 0 : this.#tick - (peer.heardAt?.get(id) ?? this.#tick);
-      if (silent >= options.peerDownTicks) downPeers.push({ peerId: id, downSeconds: Math.floor((silent * options.tickMs) / 1000) });
-      if (isPending(peer, id)) pendingPeers.push(id);
-    }
-    peer.pendingTold = pendingPeers;
-    this.pd.regionHeartbeat({
-      region: peer.region,
-      leaderPeerId: peer.id,
-      term: peer.raft.term,
-      downPeers,
-      pendingPeers,
-      approximateBytes: peer.isMeasured ? peer.approximateBytes + peer.bytesSinceCheck : 0,
-      approximateKeys: peer.approximateKeys,
-      bytesWritten: peer.bytesWritten,
-      keysWritten: peer.keysWritten,
-      bytesRead: peer.bytesRead,
-      keysRead: peer.keysRead,
-      intervalStartS: peer.reportedAtS === 0 ? nowS : peer.reportedAtS,
-      intervalEndS: nowS,
-    });
-    peer.reportedAtS = nowS;
-    this.#traffic.bytesWritten += peer.bytesWritten;
-    this.#traffic.keysWritten += peer.keysWritten;
-    peer.bytesWritten = 0;
-    peer.keysWritten = 0;
-    peer.bytesRead = 0;
-    peer.keysRead = 0;
-  }
-  readonly #traffic = { bytesWritten: 0, keysWritten: 0 };
-
-  async #reportStore(): Promise<void> {
-    const nowS = Math.floor(this.world.clock.nowMs() / 1000);
-    const { sending, receiving, installing } = this.snapshots;
-    const report = {
-      storeId: this.storeId,
-      regionCount: this.peers.size,
-      sendingSnapCount: sending,
-      receivingSnapCount: receiving,
-      applyingSnapCount: installing,
-      isBusy: false,
-      startTimeS: this.#startS,
-      bytesWritten: this.#traffic.bytesWritten,
-      keysWritten: this.#traffic.keysWritten,
-      bytesRead: 0,
-      keysRead: 0,
-      intervalStartS: this.#reportedAtS,
-      intervalEndS: nowS,
-      damagedRegionIds: [...this.#damaged],
-    };
-    this.#traffic.bytesWritten = 0;
-    this.#traffic.keysWritten = 0;
-    this.#reportedAtS = nowS;
-    if (this.#startS === 0) this.#startS = nowS;
-    // A placement driver that cannot be reached hears of it with the next one.
-    await this.pd.storeHeartbeat({ ...report, startTimeS: this.#startS }).catch(() => {});
-  }
-  #startS = 0;
 }
 
 /** The parts of `region` that `other` does not cover. */
@@ -1869,28 +1738,6 @@ function restsOf(region: Region, other: Region): Region[] {
   const isLonger = other.endKey.length > 0 && (region.endKey.length === 0 || compareKeys(region.endKey, other.endKey) > 0);
   if (isLonger) rests.push({ ...region, startKey: other.endKey });
   return rests;
-}
-
-/** One engine snapshot for all reads between two batches. */
-class SharedSnapshot {
-  readonly snapshot: EngineSnapshot;
-  #holders = 1;
-  constructor(snapshot: EngineSnapshot) {
-    this.snapshot = snapshot;
-  }
-  take(): this {
-    this.#holders++;
-    return this;
-  }
-  release(): void {
-    if (--this.#holders === 0) this.snapshot[Symbol.dispose]();
-  }
-}
-
-/** The leader cannot give it the log alone any more: it waits for a snapshot, or takes one. */
-function isPending(leader: Peer, id: number): boolean {
-  const progress = leader.raft.progress.get(id);
-  return progress !== undefined && (progress.match < leader.truncated.index || progress.state.kind === "snapshot");
 }
 
 function once(run: () => void): () => void {

@@ -1,0 +1,105 @@
+/** What the placement driver is told: of each region that is led here, and of the store. */
+import type { Peer } from "./peer.ts";
+import type { RaftStore } from "./raft-store.ts";
+
+export class Reports {
+  readonly #store: RaftStore;
+  /** Those whose turn has not come in this round. */
+  #reportQueue: Iterator<Peer, undefined> = ([] as Peer[]).values();
+  #nextReport = 0;
+  readonly #traffic = { bytesWritten: 0, keysWritten: 0 };
+  #startS = 0;
+  #reportedAtS = 0;
+
+  constructor(store: RaftStore) {
+    this.#store = store;
+  }
+
+  /** Called with each tick. */
+  tick(): void {
+    // A part of the leaders with each tick, so that all are told of within an interval, asleep or not.
+    const leaders = this.#store.peers.size;
+    if (leaders === 0) return;
+    this.#nextReport += leaders / this.#store.options.regionHeartbeatTicks;
+    const count = Math.floor(this.#nextReport);
+    this.#nextReport -= count;
+    for (let i = 0; i < count; i++) {
+      let next = this.#reportQueue.next();
+      if (next.done === true) {
+        this.#reportQueue = [...this.#store.peers.values()].values();
+        next = this.#reportQueue.next();
+      }
+      if (next.done === true) return;
+      if (!next.value.isDestroyed && next.value.isLeader) this.region(next.value);
+    }
+  }
+
+  region(peer: Peer): void {
+    const nowS = Math.floor(this.#store.world.clock.nowMs() / 1000);
+    const { options } = this.#store;
+    const downPeers: { peerId: number; downSeconds: number }[] = [];
+    const pendingPeers: number[] = [];
+    for (const { id } of peer.region.peers) {
+      if (id === peer.id) continue;
+      const silent = peer.isAsleep ? 0 : this.#store.tickCount - (peer.heardAt?.get(id) ?? this.#store.tickCount);
+      if (silent >= options.peerDownTicks) downPeers.push({ peerId: id, downSeconds: Math.floor((silent * options.tickMs) / 1000) });
+      if (isPending(peer, id)) pendingPeers.push(id);
+    }
+    peer.pendingTold = pendingPeers;
+    this.#store.pd.regionHeartbeat({
+      region: peer.region,
+      leaderPeerId: peer.id,
+      term: peer.raft.term,
+      downPeers,
+      pendingPeers,
+      approximateBytes: peer.isMeasured ? peer.approximateBytes + peer.bytesSinceCheck : 0,
+      approximateKeys: peer.approximateKeys,
+      bytesWritten: peer.bytesWritten,
+      keysWritten: peer.keysWritten,
+      bytesRead: peer.bytesRead,
+      keysRead: peer.keysRead,
+      intervalStartS: peer.reportedAtS === 0 ? nowS : peer.reportedAtS,
+      intervalEndS: nowS,
+    });
+    peer.reportedAtS = nowS;
+    this.#traffic.bytesWritten += peer.bytesWritten;
+    this.#traffic.keysWritten += peer.keysWritten;
+    peer.bytesWritten = 0;
+    peer.keysWritten = 0;
+    peer.bytesRead = 0;
+    peer.keysRead = 0;
+  }
+
+  async store(): Promise<void> {
+    const nowS = Math.floor(this.#store.world.clock.nowMs() / 1000);
+    if (this.#startS === 0) this.#startS = this.#reportedAtS = nowS;
+    const { sending, receiving, installing } = this.#store.snapshots;
+    const report = {
+      storeId: this.#store.storeId,
+      startTimeS: this.#startS,
+      regionCount: this.#store.peers.size,
+      sendingSnapCount: sending,
+      receivingSnapCount: receiving,
+      applyingSnapCount: installing,
+      isBusy: false,
+      bytesWritten: this.#traffic.bytesWritten,
+      keysWritten: this.#traffic.keysWritten,
+      bytesRead: 0,
+      keysRead: 0,
+      intervalStartS: this.#reportedAtS,
+      intervalEndS: nowS,
+      damagedRegionIds: [...this.#store.damaged],
+    };
+    this.#traffic.bytesWritten = 0;
+    this.#traffic.keysWritten = 0;
+    this.#reportedAtS = nowS;
+    // A placement driver that cannot be reached hears of it with the next one.
+    await this.#store.pd.storeHeartbeat(report).catch(() => {});
+  }
+}
+
+/** The leader cannot give it the log alone any more: it waits for a snapshot, or takes one. */
+export function isPending(leader: Peer, id: number): boolean {
+  const progress = leader.raft.progress.get(id);
+  return progress !== undefined && (progress.match < leader.truncated.index || progress.state.kind === "snapshot");
+}
