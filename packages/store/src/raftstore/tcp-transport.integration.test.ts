@@ -18,6 +18,7 @@ async function start(storeId: number, handlers: Partial<TransportHandlers> = {},
     listen: { host: "127.0.0.1", port: 0 },
     resolve: async (id) => (ports.has(id) ? `127.0.0.1:${ports.get(id)}` : null),
     frameBytesMax: 1 << 20,
+    silenceMs: 300,
   });
   await transport.start({ onMessage: () => {}, onSnapshot: async () => {}, onUnreachable: () => {}, ...handlers }, { clusterId, storeId });
   ports.set(storeId, transport.port);
@@ -98,6 +99,23 @@ describe("messages", () => {
     clearInterval(again);
     expect(box.got[0]?.regionId).toBe(2);
   });
+});
+
+test("a store that vanished without a word is noticed by its silence", async () => {
+  let onLost = (_storeId: number) => {};
+  const lost = new Promise<number>((done) => {
+    onLost = done;
+  });
+  const two = await start(2, { onUnreachable: (id) => onLost(id) });
+  const hello = Buffer.alloc(22);
+  hello.writeUInt32LE(0x524e4b53, 0);
+  hello.writeUInt8(1, 4);
+  hello.writeUInt8(1, 5);
+  hello.writeBigUInt64LE(7n, 6);
+  hello.writeBigUInt64LE(9n, 14);
+  const socket = connect(two.port, "127.0.0.1", () => socket.write(hello));
+  socket.on("error", () => {});
+  expect(await lost).toBe(9);
 });
 
 describe("snapshots", () => {

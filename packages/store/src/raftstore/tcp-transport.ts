@@ -157,8 +157,12 @@ class Transport implements TcpTransport {
     const parser = new Frames(this.frameBytesMax);
     let hello: Buffer | null = Buffer.alloc(0);
     let kind = 0;
+    let sender = 0;
     let snapshot: SnapshotIn | null = null;
-    const timer = new Silence(this.world, this.silenceMs, () => stream.destroy());
+    const timer = new Silence(this.world, this.silenceMs, () => {
+      stream.destroy();
+      if (kind === kinds.messages) this.#silent(sender);
+    });
     stream.on("error", () => stream.destroy());
     stream.once("close", () => {
       timer.stop();
@@ -174,6 +178,7 @@ class Transport implements TcpTransport {
           if (hello.readUInt32LE(0) !== magic || hello.readUInt8(4) !== version || hello.readBigUInt64LE(6) !== this.identity.clusterId)
             throw new Error("not a store of this cluster");
           kind = hello.readUInt8(5);
+          sender = Number(hello.readBigUInt64LE(14));
           bytes = hello.subarray(helloBytes);
           hello = null;
           if (kind !== kinds.messages && kind !== kinds.snapshot) throw new Error("an unknown kind of connection");
@@ -204,6 +209,13 @@ class Transport implements TcpTransport {
         stream.destroy();
       }
     });
+  }
+
+  /** A store sends no signs of life any more. What is sent to it may look fine for long: the kernel takes it. */
+  #silent(storeId: number): void {
+    this.world.log.info("a store is silent", { storeId });
+    this.#links.get(storeId)?.close();
+    this.handlers?.onUnreachable(storeId);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
