@@ -17,6 +17,7 @@ import {
   soleDefaultRule,
 } from "./core/changes.ts";
 import { RuleRefusal } from "./core/errors.ts";
+import { findingText, lintRules } from "./core/lint.ts";
 import { buildLabelSet, type LabelRule, type LabelSet, labelRuleJson, noLabels, readLabelRule } from "./core/region-labels.ts";
 import { emptyRule, type Rule, type RuleGroup, ruleKey } from "./core/rule.ts";
 import { groupJson, readGroup, readRule, ruleJson } from "./core/rule-json.ts";
@@ -25,6 +26,8 @@ import { reviveRule } from "./core/validate.ts";
 
 /** What is written in one transaction. */
 const writesMax = 100;
+/** That are logged and answered. */
+const warningsMax = 10;
 
 export interface RuleManager {
   /** Null while placement rules are off, or this member does not lead. */
@@ -32,7 +35,7 @@ export interface RuleManager {
   readonly labels: LabelSet;
   readonly services: PdServices | null;
   facts(): ChangeFacts;
-  /** Makes the change durable, then counts by it. Answers its warnings. Throws `HttpRefusal`. */
+  /** Makes the change durable, then counts by it. Answers what its author should know. Throws `HttpRefusal`. */
   change(make: (before: RuleSet, facts: ChangeFacts) => Changed): Promise<readonly string[]>;
   changeLabels(changes: ReadonlyMap<string, LabelRule | null>): Promise<void>;
   /** A label rule from a request, or a refusal with the original's words. */
@@ -102,9 +105,11 @@ class StoredRules implements RuleManager {
       if (this.#services === services) this.#set = made.set;
       return { made, before };
     });
-    for (const warning of changed.made.warnings) this.#log?.warn("placement rules: a rule got another name", { warning });
     await this.#tellConfig(services, changed.made);
-    return changed.made.warnings;
+    const findings = lintRules(changed.made.set, services.cluster.stores()).map(findingText);
+    const warnings = [...changed.made.warnings, ...findings].slice(0, warningsMax);
+    for (const warning of warnings) this.#log?.warn("placement rules were changed", { warning });
+    return warnings;
   }
 
   /** `max-replicas` follows the count of `pd/default`. Not in turn: the configuration may wait for us at the same time. */

@@ -285,7 +285,11 @@ function patternOf(text: string): (groupId: string) => boolean {
 
 /** RFC 7234's form; header values are ASCII. */
 function warningHeader(warnings: readonly string[]): string {
-  const ascii = (text: string) => text.replace(/[^\x20-\x7e]/g, "?").replace(/["\\]/g, "\\$&");
+  const ascii = (text: string) =>
+    text
+      .replace(/[^\x20-\x7e]/g, "?")
+      .replace(/["\\]/g, "\\$&")
+      .slice(0, 500);
   return warnings.map((warning) => `299 - "${ascii(warning)}"`).join(", ");
 }
 
