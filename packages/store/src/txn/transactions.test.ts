@@ -142,6 +142,29 @@ describe("a new leader", () => {
   });
 });
 
+describe("a primary that was never written", () => {
+  test("is an error at first; when it is still missing after a while the transaction is rolled back", async () => {
+    const { simulation, first, prewrite, at } = start();
+    await prewrite(["b"], 10n, { primary_lock: bytes("a") });
+    const ask = (key = "a") =>
+      first.checkTxnStatus(
+        kvrpcpb.CheckTxnStatusRequest.complete({ primary_key: bytes(key), lock_ts: 10n, caller_start_ts: 20n, current_ts: 20n }),
+        at(),
+      );
+    expect((await ask()).error?.txn_not_found?.start_ts).toBe(10n);
+    await simulation.pass(4000);
+    expect((await ask()).error?.txn_not_found?.start_ts).toBe(10n);
+    await simulation.pass(1000);
+    expect((await ask()).action).toBe("LockNotExistRollback");
+    expect((await prewrite(["a"], 10n)).errors?.[0]?.conflict?.reason).toBe("SelfRolledBack");
+    // One that comes late, but comes, is as good as any.
+    expect((await ask("c")).error?.txn_not_found).toBeDefined();
+    await prewrite(["c"], 10n);
+    await simulation.pass(9000);
+    expect((await ask("c")).lock_ttl).toBe(3000);
+  });
+});
+
 describe("a reader and a commit that chooses its own timestamp", () => {
   test("the reader meets the lock in memory while the write is on its way", async () => {
     const simulation = new Simulation({ seed: 3 });

@@ -32,11 +32,15 @@ export interface TransactionsOptions {
   readonly waitForLockMsMax?: number;
   /** Between the first and the others of those who waited for a lock that was let go. Default 20. */
   readonly wakeDelayMs?: number;
+  /** How long a primary may be missing, from when it is first asked for, before its transaction is rolled back. Default 5 s. */
+  readonly missingPrimaryMs?: number;
   /** How long a request waits for a new leader's first timestamp. Default 2 s. */
   readonly syncWaitMs?: number;
   readonly concurrency?: ConcurrencyManager;
 }
 
+/** Transactions that are remembered as missing. */
+const missingMax = 10_000;
 /** Locks that one step of a resolution settles. */
 const resolveBatch = 256;
 const gcBatch = 128;
@@ -54,6 +58,8 @@ export class Transactions {
   readonly #kv: RegionKv;
   /** Reads below it could miss what was collected. */
   #safePoint = 0n;
+  /** Transactions without a primary that somebody asked for: since when, by the monotonic clock. */
+  readonly #missing = new Map<string, number>();
 
   constructor(options: TransactionsOptions) {
     this.#options = options;
@@ -231,22 +237,43 @@ export class Transactions {
     // What is decided here must not be undone by a commit at one of these timestamps.
     for (const ts of [request.lock_ts, request.caller_start_ts, request.current_ts])
       if (!this.concurrency.observe(ts)) return { error: invalidTimestamp(ts) };
+    const name = `${request.lock_ts}/${nameOf(request.primary_key)}`;
     return this.#run(context, keysOf([request.primary_key]), async (acting, [state]) => {
       await loadVersions(acting.reader, state as KeyState, request.lock_ts);
-      return checkStatus(
+      const answer = checkStatus(
         state as KeyState,
         {
           lockTs: request.lock_ts,
           callerStartTs: request.caller_start_ts,
           currentTs: request.current_ts,
-          rollbackIfNotExist: request.rollback_if_not_exist,
+          rollbackIfNotExist: request.rollback_if_not_exist || this.#isLongMissing(name),
           forceSyncCommit: request.force_sync_commit,
           resolvingPessimisticLock: request.resolving_pessimistic_lock,
           verifyIsPrimary: request.verify_is_primary,
         },
         acting.changes,
       );
+      if (answer.error?.txn_not_found === undefined || answer.error.txn_not_found === null) this.#missing.delete(name);
+      else this.#noteMissing(name);
+      return answer;
     });
+  }
+
+  /**
+   * Some clients never ask for the rollback of a transaction whose client went away before its primary was written: readers of
+   * its other keys would fail for ever. Who finds it still missing after a while is answered as if it had asked.
+   */
+  #isLongMissing(name: string): boolean {
+    const sinceMs = this.#missing.get(name);
+    return sinceMs !== undefined && this.#options.clock.monotonicMs() - sinceMs >= (this.#options.missingPrimaryMs ?? 5000);
+  }
+  #noteMissing(name: string): void {
+    if (this.#missing.has(name)) return;
+    this.#missing.set(name, this.#options.clock.monotonicMs());
+    for (const oldest of this.#missing.keys()) {
+      if (this.#missing.size <= missingMax) return;
+      this.#missing.delete(oldest);
+    }
   }
 
   async checkSecondaryLocks(
