@@ -10,6 +10,11 @@ export function terminalIo(streams: {
   readonly env: Readonly<Record<string, string | undefined>>;
 }): ControlIo {
   const isTerminal = streams.stdin.isTTY === true;
+  // Whoever reads may have seen enough (`pd-ctl store | head`): that is no failure of ours.
+  for (const stream of [streams.stdout, streams.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+    });
   return {
     stdout: (text) => void streams.stdout.write(text),
     stderr: (text) => void streams.stderr.write(text),

@@ -54,7 +54,9 @@ export function whyStore(
   if (store.meta.state === "offline") draining(context, store, regionsOn, operatorOf, say);
   else {
     const noPeers = regionTarget(context, store);
-    if (noPeers !== null) say(`It gets no peers: ${noPeers}.`, nextFor(noPeers, store));
+    // That it is silent has been said.
+    const isSaid = noPeers === "down" || noPeers === "disconnected";
+    if (noPeers !== null && !isSaid) say(`It gets no peers: ${noPeers}.`, nextFor(noPeers, store));
     else if (isLowSpace(store, schedule.lowSpaceRatio)) say("It is low on space.", `pd-ctl store ${id}`);
     const noLeaders = leaderTarget(context, store);
     if (noLeaders !== null && noLeaders !== noPeers) say(`It gets no leaders: ${noLeaders}.`, nextFor(noLeaders, store));
