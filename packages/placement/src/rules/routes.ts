@@ -287,9 +287,9 @@ function patternOf(text: string): (groupId: string) => boolean {
 function warningHeader(warnings: readonly string[]): string {
   const ascii = (text: string) =>
     text
+      .slice(0, 500)
       .replace(/[^\x20-\x7e]/g, "?")
-      .replace(/["\\]/g, "\\$&")
-      .slice(0, 500);
+      .replace(/["\\]/g, "\\$&");
   return warnings.map((warning) => `299 - "${ascii(warning)}"`).join(", ");
 }
 
