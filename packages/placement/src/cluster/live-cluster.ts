@@ -157,6 +157,7 @@ export class LiveCluster implements ClusterView {
   /** A region of the storage, without what heartbeats tell. */
   loadRegion(meta: RegionMeta): void {
     const record = recordOf(regionWithoutHeartbeat(meta));
+    if (this.#regions.insertIfFree(record)) return;
     const stale = this.#regions.overlaps(record.start, record.end);
     // Should a crash have left overlapping ones, the newest stays.
     if (stale.some((other) => other.version > record.version)) return;

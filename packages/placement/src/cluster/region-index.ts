@@ -107,6 +107,17 @@ export class RegionIndex {
     return this.#blocks[block]?.[at + 1] ?? this.#blocks[block + 1]?.[0] ?? null;
   }
 
+  /** False when a region is in the way, or has the id. */
+  insertIfFree(record: RegionRecord): boolean {
+    if (this.#byId.has(record.id)) return false;
+    const floor = this.#floor(record.start);
+    if (floor !== null && (floor.end === "" || floor.end > record.start)) return false;
+    const next = floor === null ? this.#blocks[0]?.[0] : this.after(floor);
+    if (next !== undefined && next !== null && (record.end === "" || next.start < record.end)) return false;
+    this.insert(record);
+    return true;
+  }
+
   /** The range must be free, and the id unknown. */
   insert(record: RegionRecord): void {
     this.#byId.set(record.id, record);

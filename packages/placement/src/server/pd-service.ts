@@ -313,7 +313,7 @@ export function pdServices(options: PdServiceOptions): readonly (Implementation 
     const stream = (answer: Input<pdpb.RegionHeartbeatResponse>) => void call.send(answer);
     return {
       message: (request) => {
-        if (!pd.isLeader) throw notLeader();
+        if (!pd.isLikelyLeader) throw notLeader();
         checkCluster(request);
         const storeId = request.leader?.store_id ?? 0;
         try {

@@ -141,6 +141,10 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
   get isLeader(): boolean {
     return this.#isLeader && this.#leadership?.isValid() === true;
   }
+  /** The same without a look at the clock: for what does no harm when it comes a moment too late. */
+  get isLikelyLeader(): boolean {
+    return this.#isLeader;
+  }
   get tso(): TsoSource {
     if (this.#tso === null) throw pdErrors.notLeader([]);
     return this.#tso;

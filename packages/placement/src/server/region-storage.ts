@@ -62,9 +62,16 @@ class SqliteRegions implements RegionStorage {
 
   load(each: (region: RegionMeta) => void): void {
     this.flush();
-    for (const row of this.#database.prepare("SELECT meta FROM regions ORDER BY id").iterate()) {
-      const meta = row["meta"];
-      if (meta instanceof Uint8Array) each(regionOf(Region.decode(meta)));
+    // Page by page: an iterator costs more for each row than its region does, all at once would need room for all.
+    const page = this.#database.prepare("SELECT id, meta FROM regions WHERE id > ? ORDER BY id LIMIT 4096");
+    page.setReturnArrays(true);
+    for (let last = -1; ; ) {
+      const rows = page.all(last) as unknown as readonly (readonly [number, Uint8Array])[];
+      for (const [id, meta] of rows) {
+        each(regionOf(Region.decode(meta)));
+        last = id;
+      }
+      if (rows.length < 4096) return;
     }
   }
 
