@@ -95,6 +95,8 @@ export class Peer {
   // ── idleness ──
   isAsleep = false;
   quietTicks = 0;
+  /** A leader with nothing to do: its heartbeats ask its peers to sleep. */
+  wantsSleep = false;
   sleepers: Set<number> | null = null;
   leaderlessTicks = 0;
 

@@ -843,7 +843,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     const { from, to, term, ...body } = message as Message & { from: number };
     const { confVer, version } = peer.region;
     const sleep =
-      (message.kind === "heartbeat" && peer.isAsleep) || (message.kind === "heartbeatAnswer" && peer.isAsleep && !peer.isLeader);
+      (message.kind === "heartbeat" && peer.wantsSleep) || (message.kind === "heartbeatAnswer" && peer.isAsleep && !peer.isLeader);
     this.transport.send({
       regionId: peer.regionId,
       from: { id: from, storeId: this.storeId },
@@ -1669,6 +1669,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
 
   wake(peer: Peer): void {
     peer.quietTicks = 0;
+    peer.wantsSleep = false;
     peer.sleepers = null;
     if (!peer.isAsleep) return;
     peer.isAsleep = false;
@@ -1688,6 +1689,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   #maySleep(peer: Peer): void {
     if (peer.kind !== "normal" || !peer.raft.isQuiet || peer.proposals.size > 0 || peer.queued.length > 0) {
       peer.quietTicks = 0;
+      peer.wantsSleep = false;
       return;
     }
     if (++peer.quietTicks < this.options.hibernateTicks) return;
@@ -1698,12 +1700,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       return;
     }
     peer.sleepers ??= new Set();
-    // The heartbeats of this turn carry the wish.
-    peer.isAsleep = true;
-    peer.raft.ping();
-    this.#takeReady(peer, this.world.clock.monotonicMs());
-    peer.isAsleep = false;
-    this.transport.flush();
+    peer.wantsSleep = true;
   }
 
   #onAsleepAnswer(peer: Peer, from: number): void {
@@ -1711,6 +1708,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     peer.sleepers.add(from);
     if (peer.sleepers.size < peer.region.peers.length - 1 || !peer.raft.isQuiet) return;
     peer.isAsleep = true;
+    peer.wantsSleep = false;
     peer.sleepers = null;
     this.#awake.delete(peer);
   }
