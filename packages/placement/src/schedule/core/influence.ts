@@ -30,7 +30,7 @@ export function addInfluence(into: Map<StoreId, StoreInfluence>, operator: Opera
 }
 
 function addStep(into: Map<StoreId, StoreInfluence>, step: Step, region: RegionView): void {
-  const size = region.approximateSize;
+  const size = Math.max(1, region.approximateSize);
   const at = (storeId: StoreId): StoreInfluence => {
     let store = into.get(storeId);
     if (store === undefined) {

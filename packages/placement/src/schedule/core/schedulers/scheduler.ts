@@ -105,9 +105,11 @@ export function movePeer(
   });
 }
 
+/** A region counts for 1 MiB at least: in a new cluster, whose regions nobody has measured, peers are balanced by their count. */
 export function scoreOf(context: ScheduleContext, store: StoreView, deltaMib = 0): number {
   const { regionScoreFormulaVersion: version, highSpaceRatio, lowSpaceRatio } = context.schedule;
-  return regionScore(store, { version, highSpaceRatio, lowSpaceRatio }, deltaMib);
+  const counted = store.regionSize >= store.regionCount ? store : { ...store, regionSize: store.regionCount };
+  return regionScore(counted, { version, highSpaceRatio, lowSpaceRatio }, deltaMib);
 }
 
 /** Influence with more on top: what this very run has decided already. */
