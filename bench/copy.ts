@@ -65,6 +65,7 @@ export const benchmark: Benchmark = {
             metrics: [
               { name: "wall", unit: "s", better: "lower" },
               { name: "rows", unit: "rows/s", better: "higher" },
+              { name: "cpu", unit: "s", better: "lower" },
               { name: "rss peak", unit: "MiB", better: "lower" },
             ],
             contenders,
@@ -148,8 +149,10 @@ async function measure(
 ): Promise<Record<string, number>> {
   await target.sql("DROP DATABASE IF EXISTS bench; DROP DATABASE IF EXISTS dm_meta");
   const startedMs = world.clock.monotonicMs();
+  const cpuBefore = await cpuSeconds(world, source, target);
   const rssMiB = await run();
   const seconds = (world.clock.monotonicMs() - startedMs) / 1000;
+  const cpu = (await cpuSeconds(world, source, target)) - cpuBefore;
   let copied = 0;
   for (const name of [...Array.from({ length: tables }, (_, index) => `sbtest${index + 1}`), "wide"]) {
     // The peers lose digits of FLOAT columns, so only their rows are counted.
@@ -160,8 +163,25 @@ async function measure(
     copied += Number(count?.["n"]);
   }
   if (copied !== rows) throw new Error(`${copied} rows came of ${rows}`);
-  return { wall: seconds, rows: rows / seconds, ...(rssMiB === null ? {} : { "rss peak": rssMiB }) };
+  return { wall: seconds, rows: rows / seconds, cpu, ...(rssMiB === null ? {} : { "rss peak": rssMiB }) };
 }
+
+/** Of both servers, and of every contender's processes that have ended: unlike the wall time, little changed by a busy machine. */
+async function cpuSeconds(world: BenchContext["world"], ...servers: readonly DatabaseServer[]): Promise<number> {
+  const ticks = async (pid: string, first: number) => {
+    const stat = Buffer.from(await world.disk.readFile(`/proc/${pid}/stat`)).toString("utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return Number(fields[first]) + Number(fields[first + 1]);
+  };
+  let sum = await ticks("self", endedChildrenField);
+  for (const { pid } of servers) sum += await ticks(String(pid), ownTimeField);
+  return sum / ticksPerSecond;
+}
+
+/** Fields of `/proc/PID/stat` after the name, from 0: user time, and the system's after it; the same of children that were waited for. */
+const ownTimeField = 11;
+const endedChildrenField = 13;
+const ticksPerSecond = 100;
 
 async function ours({ world, signal }: BenchContext, source: DatabaseServer, target: DatabaseServer): Promise<number> {
   const servers = JSON.stringify(
