@@ -17,7 +17,8 @@ the reason. A suite's whole output is in .cache/test/<suite>.log.
   filter     only tests whose path contains one of these texts: ./skein test packages/mysql replicate`;
 
 const folder = join(checkoutFolder, ".cache", "test");
-const suiteTimeoutMs = 15 * 60_000;
+const suiteTimeoutMs = 20 * 60_000;
+const longSuiteTimeoutMs = 120 * 60_000;
 
 interface Suite {
   readonly name: string;
@@ -81,7 +82,8 @@ async function runTool(
   const child = world.processes.spawn(command, args, { cwd: checkoutFolder, outputFile: logFile, env });
   const end = () => child.kill("SIGTERM");
   signal.addEventListener("abort", end, { once: true });
-  const timer = world.clock.timer(suiteTimeoutMs, end);
+  const isLong = env["SKEIN_SEEDS_FACTOR"] !== undefined;
+  const timer = world.clock.timer(isLong ? longSuiteTimeoutMs : suiteTimeoutMs, end);
   try {
     return (await child.exited).code === 0;
   } finally {
