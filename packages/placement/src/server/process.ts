@@ -42,7 +42,13 @@ export async function runPd(options: {
   });
   let server: Awaited<ReturnType<typeof options.start>>;
   try {
-    server = await options.start(world, launch.config, log);
+    const starting = options.start(world, launch.config, log);
+    // A member waits for the others, perhaps for minutes. What it has opened by then ends with it; its etcd does, too.
+    if ((await Promise.race([starting, stopped])) === "signal") {
+      world.log.info("ended before it had started");
+      process.exit(0);
+    }
+    server = await starting;
   } catch (error) {
     process.stderr.write(`fail to start: ${isCodedError(error) ? error.message : detailOf(error)}\n`);
     world.log.fatal("fail to start", { error });
