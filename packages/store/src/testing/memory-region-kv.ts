@@ -10,7 +10,7 @@
  * moves, a prefix of the log was committed, the rest is lost: who waits learns that it was written, that it was not, or neither.
  */
 import type { Random } from "@skein/base";
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, EngineSnapshot, Family, KeyRange, Pair, ScanOptions } from "../engine/engine.ts";
 import { createMemoryEngine } from "../engine/memory-engine.ts";
 import {
   type RegionContext,
@@ -74,6 +74,34 @@ interface Region {
   term: number;
   log: Entry[];
   isApplying: boolean;
+}
+
+/** As strict as a real engine: what reads on after the end of its snapshot fails. */
+class StrictReader implements EngineSnapshot {
+  readonly #snapshot: EngineSnapshot;
+  #isOpen = true;
+  constructor(snapshot: EngineSnapshot) {
+    this.#snapshot = snapshot;
+  }
+  #check(): void {
+    if (!this.#isOpen) throw new Error("the snapshot was disposed of");
+  }
+  get(family: Family, key: Uint8Array): Uint8Array | null {
+    this.#check();
+    return this.#snapshot.get(family, key);
+  }
+  async *scan(family: Family, range: KeyRange, options?: ScanOptions): AsyncGenerator<readonly Pair[], void, void> {
+    this.#check();
+    for await (const block of this.#snapshot.scan(family, range, options)) {
+      this.#check();
+      yield block;
+    }
+    this.#check();
+  }
+  [Symbol.dispose](): void {
+    this.#isOpen = false;
+    this.#snapshot[Symbol.dispose]();
+  }
 }
 
 const refuse = (reason: RegionErrorReason): RegionError => new RegionError(reason, `memory region: ${reason.kind}`);
@@ -193,7 +221,7 @@ export function createMemoryRegions(options: MemoryRegionsOptions = {}): MemoryR
       check(storeId, context);
       if (options.pause !== undefined) await options.pause("snapshot");
       const region = check(storeId, context);
-      const reader = engine.snapshot();
+      const reader = new StrictReader(engine.snapshot());
       return { region: describe(region), term: region.term, reader, [Symbol.dispose]: () => reader[Symbol.dispose]() };
     },
     async write(context, term, writes) {

@@ -351,7 +351,8 @@ export class Transactions {
     using snapshot = await this.#kv.snapshot(context);
     const { startKey, endKey } = snapshot.region;
     const start = from !== null && compareBytes(from, startKey) > 0 ? from : startKey;
-    return scanLocks(
+    // Awaited: the snapshot ends with this function.
+    return await scanLocks(
       snapshot.reader,
       { start, end: endKey },
       { limit, matches, ...(context.signal === undefined ? {} : { signal: context.signal }) },
