@@ -2,6 +2,8 @@ import { seeds } from "@skein/sim";
 import { describe, expect, test } from "vitest";
 import { storm } from "./testing/cluster.ts";
 
+/** Whole clusters under random work and harm: linearizable, nothing acknowledged lost, replicas equal, no key without a region. */
+
 const bad = { loss: 0.03, duplication: 0.03, delayMsMax: 15 };
 
 const storms = [
@@ -26,7 +28,7 @@ const storms = [
 ] as const;
 
 describe.each(storms)("$name", (config) => {
-  test.each(seeds({ fixed: Number(process.env["N"] ?? 6), fresh: 2 }))("seed %i", async (seed) => {
+  test.each(seeds({ fixed: 4, fresh: 2 }))("seed %i", async (seed) => {
     const cluster = await storm({ seed, ...config });
     expect(cluster.acknowledged).toBeGreaterThan(30);
     expect(cluster.reads).toBeGreaterThan(30);
