@@ -137,9 +137,6 @@ function createState(services: PdServices, policySource: PolicySource): Scheduli
   const hot = createHotCache(() => {
     const config = (schedulers.get("balance-hot-region-scheduler")?.config ?? hotRegionDefaults) as unknown as HotRegionConfig;
     return {
-      bytes: config["min-hot-byte-rate"],
-      keys: config["min-hot-key-rate"],
-      queries: config["min-hot-query-rate"],
       zombieRoundsMax: config["max-zombie-rounds"],
       peersMax: config["max-peer-number"],
     };

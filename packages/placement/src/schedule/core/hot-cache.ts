@@ -21,14 +21,18 @@ export interface HotPeer {
   readonly antiCount: number;
 }
 
-export interface HotThresholds {
-  readonly bytes: number;
-  readonly keys: number;
-  readonly queries: number;
+export interface HotLimits {
   /** So many reports below the rates, and it is forgotten. */
   readonly zombieRoundsMax: number;
   readonly peersMax: number;
 }
+
+/** The least rates, a second. With many peers above them, only the larger ones count: see `topCount`. */
+const floors: Record<HotKind, Load> = { write: [1024, 32, 32], read: [8192, 128, 128] };
+/** A store with so many hot peers calls hot what has at least 0.8 of the load of the last of them. */
+const topCount = 60;
+const topRatio = 0.8;
+const thresholdKeptMs = 10_000;
 
 export interface HotCache {
   onRegion(region: RegionView, nowMs: number): void;
@@ -51,22 +55,37 @@ export interface HotCache {
 const smoothing = 0.5;
 const zero: Load = [0, 0, 0];
 
-export function createHotCache(thresholds: () => HotThresholds): HotCache {
+export function createHotCache(limitsOf: () => HotLimits): HotCache {
   const caches: Record<HotKind, Map<StoreId, Map<RegionId, HotPeer>>> = { read: new Map(), write: new Map() };
   const stores: Record<HotKind, Map<StoreId, Load>> = { read: new Map(), write: new Map() };
   /** Where a region is cached, so that peers that went away are dropped. */
   const places: Record<HotKind, Map<RegionId, Set<StoreId>>> = { read: new Map(), write: new Map() };
 
+  const known = new Map<string, { readonly load: Load; readonly atMs: number }>();
+  function thresholdOf(kind: HotKind, storeId: StoreId, nowMs: number): Load {
+    const ofStore = caches[kind].get(storeId);
+    if (ofStore === undefined || ofStore.size < topCount) return floors[kind];
+    const name = `${kind} ${storeId}`;
+    const before = known.get(name);
+    if (before !== undefined && nowMs - before.atMs < thresholdKeptMs) return before.load;
+    const peers = [...ofStore.values()];
+    const at = (index: 0 | 1 | 2) => {
+      const sorted = peers.map((peer) => peer.load[index]).sort((a, b) => b - a);
+      return Math.max(floors[kind][index], (sorted[topCount - 1] ?? 0) * topRatio);
+    };
+    const load: Load = [at(0), at(1), at(2)];
+    known.set(name, { load, atMs: nowMs });
+    return load;
+  }
+
   function put(kind: HotKind, peer: Omit<HotPeer, "degree" | "antiCount">): void {
-    const limits = thresholds();
     let ofStore = caches[kind].get(peer.storeId);
     const before = ofStore?.get(peer.regionId);
     const load: Load = before === undefined ? peer.load : mix(before.load, peer.load);
-    const isAbove = load[0] >= limits.bytes || load[1] >= limits.keys || load[2] >= limits.queries;
-    if (!isAbove) {
+    if (!isAbove(load, thresholdOf(kind, peer.storeId, peer.lastMs))) {
       if (before === undefined) return;
       const antiCount = before.antiCount + 1;
-      if (antiCount >= limits.zombieRoundsMax) return drop(kind, peer.storeId, peer.regionId);
+      if (antiCount >= limitsOf().zombieRoundsMax) return drop(kind, peer.storeId, peer.regionId);
       ofStore?.set(peer.regionId, { ...peer, load, degree: before.degree, antiCount });
       return;
     }
@@ -74,7 +93,7 @@ export function createHotCache(thresholds: () => HotThresholds): HotCache {
       ofStore = new Map();
       caches[kind].set(peer.storeId, ofStore);
     }
-    if (before === undefined && ofStore.size >= limits.peersMax) return;
+    if (before === undefined && ofStore.size >= limitsOf().peersMax) return;
     ofStore.set(peer.regionId, { ...peer, load, degree: (before?.degree ?? 0) + 1, antiCount: 0 });
     let where = places[kind].get(peer.regionId);
     if (where === undefined) {
@@ -99,6 +118,9 @@ export function createHotCache(thresholds: () => HotThresholds): HotCache {
         for (const storeId of where)
           if (!region.meta.peers.some((peer) => peer.storeId === storeId)) drop("write", storeId, region.meta.id);
       if (region.intervalS <= 0) return;
+      // Most regions write a little: they cost two divisions.
+      if (where === undefined && !isAbove([region.bytesWritten / region.intervalS, region.keysWritten / region.intervalS, 0], floors.write))
+        return;
       const load: Load = [region.bytesWritten / region.intervalS, region.keysWritten / region.intervalS, 0];
       for (const peer of region.meta.peers)
         put("write", {
@@ -150,6 +172,10 @@ export function createHotCache(thresholds: () => HotThresholds): HotCache {
       }
     },
   };
+}
+
+function isAbove(load: Load, least: Load): boolean {
+  return load[0] >= least[0] || load[1] >= least[1] || load[2] >= least[2];
 }
 
 function mix(before: Load, now: Load): Load {

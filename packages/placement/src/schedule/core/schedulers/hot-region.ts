@@ -112,7 +112,7 @@ function solve(
   for (const source of stores.filter(isSource).sort((x, y) => at(y.meta.id, a) - at(x.meta.id, a))) {
     const peers = cache
       .peers(task.kind, source.meta.id)
-      .filter((peer) => counted(peer) && peer.degree >= context.schedule.hotRegionCacheHitsThreshold)
+      .filter((peer) => counted(peer) && peer.degree >= context.schedule.hotRegionCacheHitsThreshold && isWorthMoving(peer, config))
       .sort((x, y) => y.load[a] - x.load[a]);
     for (const peer of peers) {
       const region = context.view.region(peer.regionId);
@@ -140,6 +140,10 @@ function solve(
     }
   }
   return null;
+}
+
+function isWorthMoving({ load }: HotPeer, config: HotRegionConfig): boolean {
+  return load[0] >= config["min-hot-byte-rate"] || load[1] >= config["min-hot-key-rate"] || load[2] >= config["min-hot-query-rate"];
 }
 
 function sum(peers: readonly HotPeer[]): Load {
