@@ -116,7 +116,7 @@ export const schedulerCommand: Command = {
       usage: "show",
       about: "show the schedulers",
       flags: [
-        { name: "status", kind: "string", about: "only those with this status: active, paused, disabled" },
+        { name: "status", kind: "string", about: "only those that are paused, or disabled; any other word shows all that run" },
         { name: "timestamp", short: "t", kind: "bool", about: "with --status paused: since when, and until when" },
       ],
       run: show,

@@ -36,16 +36,16 @@ export function schedulerRoutes(state: StateOf): readonly HttpRoute[] {
       handle: ({ query }) => {
         const [status, withTimes] = [query.get("status") ?? "", query.has("timestamp")];
         const all = [...state().schedulers.values()];
-        const chosen =
-          status === "paused"
-            ? all.filter((each) => isPaused(each, nowMs()))
-            : status === "active"
-              ? all.filter((each) => !isPaused(each, nowMs()))
-              : status === "disabled"
-                ? []
-                : all;
-        if (status === "paused" && withTimes) return json(chosen.map(timesOf));
-        return json(chosen.length === 0 && status !== "" ? null : chosen.map((each) => each.name));
+        if (status === "disabled") {
+          const off = state().services.config.current.schedule.schedulersV2.filter((each) => each.disable);
+          const names = off.flatMap(({ type }) => schedulerTypes.filter((known) => known === type).map((known) => schedulerName(known)));
+          return json(names.length === 0 ? null : names);
+        }
+        // Any other word, "active" too, stands for all: so it is in the original, and scripts read it so.
+        if (status !== "paused") return json(all.map((each) => each.name));
+        const paused = all.filter((each) => isPaused(each, nowMs()));
+        if (withTimes) return json(paused.map(timesOf));
+        return json(paused.length === 0 ? null : paused.map((each) => each.name));
       },
     },
     {
