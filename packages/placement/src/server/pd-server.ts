@@ -7,7 +7,7 @@
  */
 import { request as httpRequest } from "node:http";
 import { isAbort, type Logger, type LogLevel, TaskGroup, type TlsFiles, type World } from "@skein/base";
-import { etcdServices, type Metastore } from "@skein/metastore";
+import { etcdServices, type Metastore, metastoreErrors } from "@skein/metastore";
 import { createServer, type RpcServer } from "@skein/rpc";
 import { u64Bytes, u64Of } from "./metadata.ts";
 import { releaseVersion } from "../version.ts";
@@ -235,7 +235,8 @@ class PdProcess implements PdServer {
           this.#log.info("this member leads no longer");
         }
       } catch (error) {
-        if (signal.aborted) throw error;
+        // A file that could not be written is not written again by this process: whoever starts it anew reads what is there.
+        if (signal.aborted || metastoreErrors.storageFailed.is(error)) throw error;
         if (!isAbort(error)) this.#log.warn("the campaign has failed, it starts again", { error });
       }
       if (!signal.aborted) await this.#world.clock.sleep(retryMs, signal);

@@ -245,7 +245,7 @@ export function pdServices(options: PdServiceOptions): readonly (Implementation 
       cluster: { id: pd.clusterId, max_peer_count: pd.config.current.replication.maxReplicas },
     })),
     PutClusterConfig: unary(m.PutClusterConfig, async ({ cluster }) => {
-      if (cluster !== null && cluster.max_peer_count > 0) await pd.config.set({ replication: { maxReplicas: cluster.max_peer_count } });
+      if (cluster !== null && cluster.max_peer_count > 0) await pd.config.update({ "max-replicas": cluster.max_peer_count });
       return { header };
     }),
     ScatterRegion: unary(m.ScatterRegion, async (request) => {
