@@ -39,7 +39,11 @@ test("docs/errors-parts.md says what the tables say (UPDATE=1 writes it)", async
     for (const table of Object.values(module))
       for (const definition of typeof table === "object" && table !== null ? Object.values(table) : [table])
         if (isDefinition(definition)) {
-          const cell = (text: string) => text.replaceAll("\n", " ").replaceAll(/[|[\]]/g, "\\$&").trim();
+          const cell = (text: string) =>
+            text
+              .replaceAll("\n", " ")
+              .replaceAll(/[|[\]]/g, "\\$&")
+              .trim();
           rows.set(
             definition.code,
             `| ${definition.code} | ${definition.class} | ${cell(sample(definition))} | ${cell(definition.workaround ?? "")} |`,
