@@ -32,6 +32,7 @@ export { isRpcError, RpcError, rpcErrors, type RpcStatus, rpcStatusNames } from 
 export { type DecodeOptions, loadSchema, type Message, type MethodCodec, type Schema, type ServiceCodec } from "./schema.ts";
 export {
   createServer,
+  type PrefixedConnections,
   type RpcServer,
   type ServerLimits,
   type ServerOptions,

@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { get } from "node:https";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { nodeWorld } from "@skein/base";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -113,6 +114,98 @@ describe("one port", () => {
   test("says which address is taken", async () => {
     const { port } = await serve();
     await expect(createServer(world, { host: "127.0.0.1", port })).rejects.toMatchObject({ code: 62001 });
+  });
+});
+
+describe("a third kind of connection, told by its prefix", () => {
+  const prefix = Uint8Array.of(0x93, 0x41, 0x42, 0x43);
+  /** Answers all that comes, in capitals. */
+  const prefixed = {
+    prefix,
+    onConnection: (connection: Duplex) => void connection.on("data", (part: Buffer) => connection.write(capitals(part))),
+  };
+  const capitals = (bytes: Uint8Array) => Buffer.from(Buffer.from(bytes).toString("latin1").toUpperCase(), "latin1");
+  const ended = (socket: Socket) =>
+    new Promise<string>((resolve) => {
+      let text = "";
+      socket.on("error", () => {});
+      socket.on("data", (part: Buffer) => (text += part.toString("latin1")));
+      socket.once("close", () => resolve(text));
+    });
+  /** The first `length` bytes that come back. */
+  const answered = (socket: Socket, length: number) =>
+    new Promise<string>((resolve, reject) => {
+      let text = "";
+      socket.once("close", () => reject(new Error("closed")));
+      socket.on("data", (part: Buffer) => {
+        text += part.toString("latin1");
+        if (text.length >= length) resolve(text);
+      });
+    });
+  const opened: Socket[] = [];
+  const dial = (port: number) => {
+    const socket = connect(port, "127.0.0.1");
+    opened.push(socket);
+    return socket;
+  };
+  afterEach(() => {
+    for (const socket of opened.splice(0)) socket.destroy();
+  });
+  const said = `${Buffer.from(prefix).toString("latin1")}TEXT`;
+
+  test("is handed over whole, also when it comes byte by byte; gRPC and HTTP/1 go on beside it", async () => {
+    const { port } = await serve({ prefixed });
+    const [fast, slow] = [dial(port), dial(port)];
+    fast.write(Buffer.concat([prefix, Buffer.from("text")]));
+    for (const byte of Buffer.concat([prefix, Buffer.from("text")])) {
+      await new Promise((resolve) => slow.write(Buffer.of(byte), resolve));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await Promise.all([answered(fast, 8), answered(slow, 8)])).toEqual([said, said]);
+    using client = createRpcClient(world, `http://127.0.0.1:${port}`);
+    expect(await client.call(service, "Say", { text: "you" })).toMatchObject({ text: "hello you" });
+    expect(await (await fetch(`http://127.0.0.1:${port}/status`)).text()).toBe("GET /status 0");
+  });
+
+  test("that only begins like one is answered by HTTP; one that stops in the prefix is cut", async () => {
+    const { port } = await serve({ prefixed, limits: { idleMs: 50 } });
+    const wrong = dial(port);
+    wrong.write(Buffer.concat([prefix.subarray(0, 3), Buffer.from("x / HTTP/1.1\r\n\r\n")]));
+    expect(await ended(wrong)).toContain("400 Bad Request");
+    const half = dial(port);
+    half.write(prefix.subarray(0, 2));
+    expect(await ended(half)).toBe("");
+  });
+
+  test("has room when clients have taken all of theirs, and they get none of it", async () => {
+    const { port } = await serve({ prefixed: { ...prefixed, connectionsMax: 2 }, limits: { connectionsMax: 1 } });
+    const idle = dial(port);
+    await new Promise((resolve) => idle.once("connect", resolve));
+    const client = dial(port);
+    client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect(await ended(client)).toBe("");
+    const peer = dial(port);
+    peer.write(Buffer.concat([prefix, Buffer.from("text")]));
+    expect(await answered(peer, 8)).toBe(said);
+    expect(await ended(dial(port))).toBe(""); // says nothing, and is not let wait for it
+    idle.destroy();
+    await new Promise((resolve) => idle.once("close", resolve));
+    await expect.poll(async () => (await fetch(`http://127.0.0.1:${port}/`).catch(() => null))?.status).toBe(200);
+  });
+
+  test("does not hold up the server's end, and ends with it", async () => {
+    const server = await serve({ prefixed });
+    const peer = dial(server.port);
+    peer.write(Buffer.concat([prefix, Buffer.from("text")]));
+    await answered(peer, 8);
+    const end = ended(peer);
+    await server.close(60_000);
+    await end;
+  });
+
+  test("cannot begin as HTTP does", async () => {
+    for (const bad of [Uint8Array.of(), Buffer.from("PRI"), Buffer.from("SKNR")])
+      await expect(serve({ prefixed: { ...prefixed, prefix: bad } })).rejects.toThrow(RangeError);
   });
 });
 

@@ -1,7 +1,9 @@
 /**
- * One port for gRPC and HTTP/1: the first bytes of a connection tell which it speaks. gRPC clients begin with HTTP/2's preface.
+ * One port for gRPC, HTTP/1 and, where wanted, a protocol of our own: the first bytes of a connection tell which it speaks. gRPC
+ * clients begin with HTTP/2's preface.
  *
  *   world.network.listen ─ connection ─ first bytes ─┬─ "PRI * HTTP/2.0" → grpc-js
+ *                                                    ├─ `prefixed.prefix`  → `prefixed.onConnection`
  *                                                    └─ else             → node:http → `http`
  *
  * Limits: connections, the time to the first bytes, header size, the time of a whole request, gRPC message size.
@@ -50,7 +52,18 @@ export interface ServerOptions {
   readonly services?: readonly (ServiceRegistration | Implementation)[];
   /** Answers HTTP/1 requests, for example `(request, response) => app.routing(request, response)` of fastify. Without it: 404. */
   readonly http?: RequestListener;
+  readonly prefixed?: PrefixedConnections;
   readonly limits?: Partial<ServerLimits>;
+}
+
+/** Connections that speak neither gRPC nor HTTP/1. TLS, its certificates, and the time to the first bytes are as for the others. */
+export interface PrefixedConnections {
+  /** How each of them begins. Its first byte is 0x80 or more: no HTTP begins so. */
+  readonly prefix: Uint8Array;
+  /** Beside `ServerLimits.connectionsMax`, so that clients cannot crowd them out. Default 1000. */
+  readonly connectionsMax?: number;
+  /** The prefix is still to be read. The server's end is the connection's. */
+  readonly onConnection: (connection: Duplex) => void;
 }
 
 export interface ServerLimits {
@@ -70,6 +83,7 @@ const defaultLimits: ServerLimits = {
   headerBytesMax: 16 * 1024,
   messageBytesMax: 64 * 1024 * 1024,
 };
+const prefixedMax = 1000;
 
 export interface RpcServer extends AsyncDisposable {
   readonly port: number;
@@ -77,9 +91,15 @@ export interface RpcServer extends AsyncDisposable {
   close(graceMs?: number): Promise<void>;
 }
 
+/** For the first bytes of a connection that is only let in because it may be a prefixed one. */
+const spareMs = 1_000;
+
 /** Rejects with `listenFailed`. */
 export async function createServer(world: World, options: ServerOptions): Promise<RpcServer> {
   const limits = { ...defaultLimits, ...options.limits };
+  const { prefixed } = options;
+  const prefix = Buffer.from(prefixed?.prefix ?? []);
+  if (prefixed !== undefined && (prefix[0] ?? 0) < 0x80) throw new RangeError("a prefix must begin with a byte that no HTTP begins with");
   const grpc = new GrpcServer({
     "grpc.max_receive_message_length": limits.messageBytesMax,
     "grpc.max_send_message_length": limits.messageBytesMax,
@@ -94,31 +114,38 @@ export async function createServer(world: World, options: ServerOptions): Promis
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const http = httpServer(world, options.http, limits, () => isClosing);
   const open = new Set<Duplex>();
+  const openPrefixed = new Set<Duplex>();
 
   const onConnection = (connection: Duplex) => {
     if (isClosing) return void connection.destroy();
+    const isSpare = open.size - openPrefixed.size >= limits.connectionsMax;
     open.add(connection);
     undecided.add(connection);
     connection.once("close", () => {
       open.delete(connection);
       undecided.delete(connection);
-      if (open.size === 0) onEmpty();
+      openPrefixed.delete(connection);
+      if (open.size === openPrefixed.size) onEmpty();
     });
     connection.on("error", () => connection.destroy()); // a peer that breaks off is no event of ours
-    const timer = world.clock.timer(limits.idleMs, () => connection.destroy());
+    const timer = world.clock.timer(isSpare ? Math.min(spareMs, limits.idleMs) : limits.idleMs, () => connection.destroy());
     let first = Buffer.alloc(0);
     const onReadable = () => {
       for (let chunk = connection.read() as Buffer | null; chunk !== null; chunk = connection.read() as Buffer | null)
         first = Buffer.concat([first, chunk]);
-      const kind = protocolOf(first);
+      const kind = protocolOf(first, prefix);
       if (kind === "unknown") return;
+      if (isSpare && kind !== "prefixed") return void connection.destroy();
       timer.cancel();
       undecided.delete(connection);
       connection.off("readable", onReadable);
       connection.off("end", onEnd);
       connection.unshift(first);
       if (kind === "grpc") injector.injectConnection(connection);
-      else http.emit("connection", connection as Socket);
+      else if (kind === "prefixed") {
+        openPrefixed.add(connection);
+        prefixed?.onConnection(connection);
+      } else http.emit("connection", connection as Socket);
     };
     const onEnd = () => {
       timer.cancel();
@@ -134,7 +161,7 @@ export async function createServer(world: World, options: ServerOptions): Promis
       {
         host: options.host,
         port: options.port,
-        connectionsMax: limits.connectionsMax,
+        connectionsMax: limits.connectionsMax + (prefixed === undefined ? 0 : (prefixed.connectionsMax ?? prefixedMax)),
         // gRPC clients insist on having h2 confirmed.
         ...(options.tls === undefined
           ? {}
@@ -156,7 +183,7 @@ export async function createServer(world: World, options: ServerOptions): Promis
   const close = (graceMs = 0) =>
     (closing ??= (async () => {
       if (graceMs > 0) {
-        // Connections end by themselves when their last call has been answered.
+        // Connections end by themselves when their last call has been answered; prefixed ones have none, and are not waited for.
         const patience = new AbortController();
         const finished = new Promise<void>((resolve) => {
           onEmpty = resolve;
@@ -165,7 +192,7 @@ export async function createServer(world: World, options: ServerOptions): Promis
         injector.drain(graceMs);
         http.closeIdleConnections();
         isClosing = true;
-        if (open.size > 0) await Promise.race([finished, world.clock.sleep(graceMs, patience.signal).catch(() => {})]);
+        if (open.size > openPrefixed.size) await Promise.race([finished, world.clock.sleep(graceMs, patience.signal).catch(() => {})]);
         patience.abort();
       }
       grpc.forceShutdown();
@@ -178,7 +205,10 @@ export async function createServer(world: World, options: ServerOptions): Promis
 
 const preface = "PRI * HTTP/2.0";
 
-function protocolOf(first: Buffer): "grpc" | "http" | "unknown" {
+/** `prefix`: empty when there is none. */
+function protocolOf(first: Buffer, prefix: Buffer): "grpc" | "http" | "prefixed" | "unknown" {
+  const shared = Math.min(first.length, prefix.length);
+  if (shared > 0 && first.compare(prefix, 0, shared, 0, shared) === 0) return shared === prefix.length ? "prefixed" : "unknown";
   const text = first.toString("latin1", 0, preface.length);
   if (text === preface) return "grpc";
   return preface.startsWith(text) ? "unknown" : "http";
