@@ -292,6 +292,46 @@ describe("leases", () => {
     ask(3, false);
     expect(raft.takeReady().messagesAfterPersist).toMatchObject([{ kind: "voteAnswer", granted: true, to: 3 }]);
   });
+
+  test("R9: a peer that hears of a newer term keeps what it promised to the leader that it heard", () => {
+    const raft = peer(1, { term: 1 });
+    const ask = (term: number) =>
+      raft.step({ from: 3, to: 1, term, kind: "vote", lastIndex: 9, lastTerm: 1, isTransfer: false, priority: 0 });
+    raft.step({ from: 2, to: 1, term: 1, kind: "heartbeat", commit: 0, context: 7 });
+    expect(settle(raft)).toMatchObject([{ kind: "heartbeatAnswer", to: 2, context: 7 }]);
+    // The late answer to a request that it made before it heard the leader again.
+    raft.step({ from: 3, to: 1, term: 2, kind: "preVoteAnswer", granted: false });
+    settle(raft);
+    ask(2);
+    ask(3);
+    expect(settle(raft)).toEqual([]);
+    for (let tick = 0; tick < 10; tick++) raft.tick();
+    settle(raft);
+    ask(4);
+    expect(settle(raft)).toMatchObject([{ kind: "voteAnswer", granted: true, to: 3 }]);
+  });
+});
+
+describe("terms", () => {
+  test("R1, R2: a leader that elected itself alone says nothing of its term before that is durable", () => {
+    const raft = peer(1, { membership: { voters: [1], votersOutgoing: [], learners: [2], learnersNext: [] } });
+    raft.campaign();
+    expect(raft.role).toBe("leader");
+    const first = raft.takeReady();
+    expect(first.messages).toEqual([]);
+    expect(first.messagesAfterPersist).toMatchObject([{ kind: "append", to: 2, term: 1 }]);
+    // It may be as fast as it likes meanwhile.
+    raft.propose(data);
+    raft.ping();
+    raft.step({ from: 2, to: 1, term: 1, kind: "heartbeatAnswer", context: 0 });
+    const second = raft.takeReady();
+    expect(second.messages).toEqual([]);
+    logs.get(raft)?.write(first.entries);
+    raft.persisted(1, 1);
+    raft.propose(data);
+    raft.ping();
+    expect(raft.takeReady().messages).toContainEqual(expect.objectContaining({ kind: "heartbeat", to: 2 }));
+  });
 });
 
 describe("turns", () => {

@@ -95,6 +95,8 @@ export class Raft {
   #roundDue = false;
   /** Somebody was told to stand for election at once in this term: leases are off until the next. */
   #leaseBroken = false;
+  /** This leader's term is durable: others may hear of it. Else a crash could have it lead the same term twice. */
+  #isTermOpen = true;
   /** Votes for nobody before so many ticks. */
   #silentTicks: number;
 
@@ -229,7 +231,10 @@ export class Raft {
       const previousTerm = this.#log.term(previous);
       if (previousTerm === undefined) return false;
       if (this.#role !== "follower") this.#becomeFollower(Math.max(this.#term, last.term), 0);
-      else if (last.term > this.#term) this.#becomeFollower(last.term, 0);
+      else if (last.term > this.#term) {
+        this.#keepPromise();
+        this.#becomeFollower(last.term, 0);
+      }
       if (this.#log.appendFrom(previous, previousTerm, missing) === false) return false;
     }
     this.#log.commitTo(last.index);
@@ -267,7 +272,9 @@ export class Raft {
   persisted(index: number, term: number): void {
     this.#log.persisted(index, term);
     const self = this.#progress.get(this.id);
-    if (this.#role !== "leader" || self === undefined) return;
+    if (this.#role !== "leader") return;
+    if (term === this.#term) this.#isTermOpen = true;
+    if (self === undefined) return;
     if (self.agreed(this.#log.durableIndex) && this.#advanceCommit()) this.#commitDue = true;
   }
 
@@ -324,6 +331,7 @@ export class Raft {
       const keepsTerm = message.kind === "preVote" || (message.kind === "preVoteAnswer" && message.granted);
       if (!keepsTerm) {
         const fromLeader = message.kind === "append" || message.kind === "heartbeat" || message.kind === "snapshot";
+        if (!fromLeader && !isVoteRequest) this.#keepPromise();
         this.#becomeFollower(message.term, fromLeader ? message.from : 0);
       }
     } else if (message.term < this.#term) {
@@ -386,6 +394,10 @@ export class Raft {
     const changed = !sameHardState(hardState, this.#saidHardState);
     this.#saidHardState = hardState;
     const { entries, snapshot } = this.#log.takeUnstable();
+    if (this.#role === "leader" && !this.#isTermOpen) {
+      this.#messagesAfterPersist.push(...this.#messages);
+      this.#messages = [];
+    }
     const ready: Ready = {
       messages: this.#messages,
       hardState: changed ? hardState : undefined,
@@ -440,6 +452,12 @@ export class Raft {
     this.#leaveLeadership();
     this.#electionElapsed = 0;
     this.#drawElectionTimeout();
+  }
+
+  /** A term that ends without a leader of the next ends no lease: whom this peer heard may read on for a while (SPEC R9). */
+  #keepPromise(): void {
+    if (this.#role !== "follower" || this.#leader === 0) return;
+    this.#silentTicks = Math.max(this.#silentTicks, this.#options.electionTicks - this.#electionElapsed);
   }
 
   #followLeader(leader: PeerId): void {
@@ -515,6 +533,8 @@ export class Raft {
     this.#pendingChangeIndex = this.#log.lastIndex;
     this.#uncommittedBytes = 0;
     this.#leaseBroken = false;
+    // Who asks others for votes has told its term durably by now; who needs nobody's has not.
+    this.#isTermOpen = this.#saidHardState.term === this.#term;
     this.#appendOwn({ kind: "normal", data: new Uint8Array(0) }); // opens the term: only entries of this term commit by count (R5)
     this.#broadcastAppend();
   }
