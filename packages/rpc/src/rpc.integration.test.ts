@@ -111,6 +111,33 @@ describe("one port", () => {
     for (const socket of sockets) socket.destroy();
   });
 
+  test("cuts a connection that asks on and on without waiting for answers; a few requests ahead are answered in order", async () => {
+    let asked = 0;
+    const { port } = await serve({
+      http: (request, response) => {
+        asked++;
+        response.end(`${request.url};`);
+      },
+    });
+    const ask = async (count: number) => {
+      const socket = connect(port, "127.0.0.1");
+      socket.on("error", () => {});
+      const closed = new Promise((resolve) => socket.once("close", resolve));
+      let answers = "";
+      socket.on("data", (part: Buffer) => {
+        answers += part.toString("latin1");
+        if (answers.includes(`/${count - 1};`)) socket.destroy();
+      });
+      socket.write(Array.from({ length: count }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: a\r\n\r\n`).join(""));
+      await closed;
+      return [...answers.matchAll(/\/\d+;/g)].join("");
+    };
+    expect(await ask(10)).toBe("/0;/1;/2;/3;/4;/5;/6;/7;/8;/9;");
+    asked = 0;
+    await ask(1000);
+    expect(asked).toBeLessThan(20);
+  });
+
   test("says which address is taken", async () => {
     const { port } = await serve();
     await expect(createServer(world, { host: "127.0.0.1", port })).rejects.toMatchObject({ code: 62001 });

@@ -73,6 +73,8 @@ export interface ServerLimits {
   /** From an HTTP/1 request's headers to the end of its body. */
   readonly requestMs: number;
   readonly headerBytesMax: number;
+  /** HTTP/1 requests of a connection that are sent ahead of answers; one that sends more is cut off. */
+  readonly pipelinedMax: number;
   readonly messageBytesMax: number;
 }
 
@@ -81,6 +83,7 @@ const defaultLimits: ServerLimits = {
   idleMs: 60_000,
   requestMs: 60_000,
   headerBytesMax: 16 * 1024,
+  pipelinedMax: 16,
   messageBytesMax: 64 * 1024 * 1024,
 };
 const prefixedMax = 1000;
@@ -216,7 +219,15 @@ function protocolOf(first: Buffer, prefix: Buffer): "grpc" | "http" | "prefixed"
 
 function httpServer(world: World, listener: RequestListener | undefined, limits: ServerLimits, isClosing: () => boolean): HttpServer {
   const answer: RequestListener = listener ?? ((_request, response) => response.writeHead(404).end());
+  const unanswered = new WeakMap<Socket, number>();
   const server = createHttpServer({ maxHeaderSize: limits.headerBytesMax, keepAliveTimeout: limits.idleMs }, (request, response) => {
+    const { socket } = request;
+    const ahead = unanswered.get(socket) ?? 0;
+    // Node hands over all requests of what it has read at once: a thousand fit where one is expected, and others would wait for them.
+    if (ahead >= limits.pipelinedMax) socket.destroy();
+    if (socket.destroyed) return;
+    unanswered.set(socket, ahead + 1);
+    response.once("close", () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
     limitBody(world, request, limits.requestMs);
     if (isClosing()) response.setHeader("Connection", "close");
     response.once("finish", () => {
