@@ -113,6 +113,8 @@ describe("regions", () => {
     expect(await scan(26n)).toEqual(["a=a20"]);
     expect(regions.engine.get("write", bytes("raw key"))).not.toBeNull();
     expect(regions.engine.get("write", versionKey(encodeKey(bytes("m")), 11n))).toBeNull();
+    expect((await first.unsafeDestroyRange(kvrpcpb.UnsafeDestroyRangeRequest.complete({}))).error).toContain("without an end");
+    expect(regions.engine.get("write", versionKey(encodeKey(bytes("m")), 31n))).not.toBeNull();
     expect(
       await first.unsafeDestroyRange(kvrpcpb.UnsafeDestroyRangeRequest.complete({ start_key: bytes("a"), end_key: bytes("z") })),
     ).toEqual({});

@@ -523,9 +523,11 @@ export class Transactions {
 
   /**
    * Of the regions that this store leads, what is in the range: called at every store, all of it. Regions that move meanwhile
-   * are the next call's.
+   * are the next call's. No region's epoch vouches for the request, and one that is garbage or empty would ask for everything:
+   * in the field a range without an end has nothing in it; here the caller is told.
    */
   async unsafeDestroyRange(request: kvrpcpb.UnsafeDestroyRangeRequest): Promise<{ error?: string }> {
+    if (request.end_key.length === 0) return { error: "a range without an end is not destroyed" };
     const wanted = encodedRange(request.start_key, request.end_key);
     for (const region of this.leads.regions()) {
       const range = clip(wanted, region);
