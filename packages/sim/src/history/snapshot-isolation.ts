@@ -4,7 +4,8 @@
  *
  *   reads    at ts   see the newest version with commit ts ≤ ts                       (dirty, stale, fractured and future reads)
  *   writes           no other commit of the key in (base ts, commit ts]               (lost updates; base = start, or the lock's ts)
- *   real time        who begins after an acknowledgement has a start ts above that commit ts
+ *   real time        who begins after an acknowledgement has a start ts that is not below that commit ts (one that a store
+ *                    chose may be the next that the oracle gives)
  */
 
 export interface RecordedTransaction {
@@ -106,7 +107,7 @@ export function checkSnapshotIsolation(history: readonly RecordedTransaction[]):
   for (const { name, startTs, beganMs } of beginnings) {
     for (let each = acknowledged[next]; each !== undefined && each.endedMs < beganMs; each = acknowledged[++next])
       if (each.commitTs > newest.commitTs) newest = each;
-    if (startTs <= newest.commitTs)
+    if (startTs < newest.commitTs)
       wrong.push(`${name} started at ${startTs} after ${newest.name} was acknowledged with commit ts ${newest.commitTs}`);
   }
   return wrong;
