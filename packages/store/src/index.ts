@@ -1,4 +1,4 @@
-export type { Engine, EngineReader, EngineSnapshot, EngineWrite, Family, KeyRange, Pair, ScanOptions } from "./engine/engine.ts";
+export type { Engine, EngineReader, EngineSnapshot, EngineWrite, Family, KeyRange, Pair, ReadTally, ScanOptions } from "./engine/engine.ts";
 export {
   type RegionContext,
   type RegionDescription,

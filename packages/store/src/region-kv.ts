@@ -15,6 +15,8 @@ export interface RegionContext {
   readonly storeId: number;
   /** Reads from a replica that does not lead. */
   readonly replicaRead: boolean;
+  /** What the request is counted as in the region's load; requests that write, and the store's own, are not counted as reads. */
+  readonly reads?: "get" | "scan";
   readonly signal?: AbortSignal;
 }
 

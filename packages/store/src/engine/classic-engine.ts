@@ -3,7 +3,7 @@
  * families is atomic and shares one write.
  */
 import { type BatchOperation, ClassicLevel, type Iterator, type Snapshot } from "classic-level";
-import type { Engine, EngineReader, EngineSnapshot, EngineWrite, Family, KeyRange, Pair, ScanOptions } from "./engine.ts";
+import type { Engine, EngineReader, EngineSnapshot, EngineWrite, Family, KeyRange, Pair, ReadTally, ScanOptions } from "./engine.ts";
 
 const prefixes: Readonly<Record<Family, number>> = { default: 0x64, local: 0x6c, lock: 0x6b, write: 0x77 };
 
@@ -53,6 +53,13 @@ function view(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+function addTo(tally: ReadTally, entries: readonly (readonly [Buffer, Buffer | undefined])[]): void {
+  let bytes = 0;
+  for (const [key, value] of entries) bytes += key.length - 1 + (value?.length ?? 0);
+  tally.bytes += bytes;
+  tally.keys += entries.length;
+}
+
 class ClassicReader implements EngineReader {
   protected readonly level: Level;
   readonly #snapshot: Snapshot | undefined;
@@ -82,6 +89,7 @@ class ClassicReader implements EngineReader {
       for (;;) {
         const entries = await iterator.nextv(Math.min(scanPairsMax, limit));
         if (entries.length === 0) return;
+        if (options.tally !== undefined) addTo(options.tally, entries);
         yield entries.map(([key, value]) => ({ key: key.subarray(1), value: value ?? empty }));
       }
     } finally {

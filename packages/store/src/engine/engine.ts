@@ -27,6 +27,14 @@ export interface ScanOptions {
   readonly limit?: number;
   /** Values stay empty. */
   readonly keysOnly?: boolean;
+  /** What is read is added to it, block by block. */
+  readonly tally?: ReadTally;
+}
+
+/** Pairs that were found, and the bytes of their keys and values. */
+export interface ReadTally {
+  bytes: number;
+  keys: number;
 }
 
 export interface Pair {

@@ -171,6 +171,10 @@ class MemoryReader implements EngineReader {
         const at = options.reverse === true ? to - 1 - i : from + i;
         block.push({ key: map.keyAt(at), value: options.keysOnly === true ? new Uint8Array(0) : map.valueAt(at) });
       }
+      if (options.tally !== undefined) {
+        options.tally.keys += block.length;
+        for (const { key, value } of block) options.tally.bytes += key.length + value.length;
+      }
       yield block;
     }
   }

@@ -3,6 +3,7 @@ import type { RegionMeta, StoreMeta } from "@skein/placement";
 import type { PdClient } from "@skein/placement/client";
 import { type eraftpb, type pdpb, regionMessage, regionOf } from "@skein/placement/wire";
 import type { Epoch, PeerChange, Region, SplitPart } from "./core/region.ts";
+import type { ReadLoad } from "./read-load.ts";
 
 /** What the placement driver wants done with a region, in answer to its leader's heartbeat. */
 export type RegionAction =
@@ -23,8 +24,7 @@ export interface RegionReport {
   /** Since the last report. */
   readonly bytesWritten: number;
   readonly keysWritten: number;
-  readonly bytesRead: number;
-  readonly keysRead: number;
+  readonly reads: Readonly<ReadLoad>;
   readonly intervalStartS: number;
   readonly intervalEndS: number;
 }
@@ -39,12 +39,17 @@ export interface StoreReport {
   readonly startTimeS: number;
   readonly bytesWritten: number;
   readonly keysWritten: number;
-  readonly bytesRead: number;
-  readonly keysRead: number;
+  /** Of all regions here since the last report, whether led here or not; and of those with the most. */
+  readonly reads: Readonly<ReadLoad>;
+  readonly peerReads: readonly PeerReads[];
   readonly intervalStartS: number;
   readonly intervalEndS: number;
   /** Regions whose replica here was given up because the disk had damaged it. */
   readonly damagedRegionIds: readonly number[];
+}
+
+export interface PeerReads extends Readonly<ReadLoad> {
+  readonly regionId: number;
 }
 
 export interface PdLink {
@@ -155,8 +160,15 @@ export function createPdLink(client: PdClient, options: PdLinkOptions): PdLink &
           is_busy: report.isBusy,
           bytes_written: report.bytesWritten,
           keys_written: report.keysWritten,
-          bytes_read: report.bytesRead,
-          keys_read: report.keysRead,
+          bytes_read: report.reads.bytes,
+          keys_read: report.reads.keys,
+          query_stats: { Get: report.reads.gets, Scan: report.reads.scans },
+          peer_stats: report.peerReads.map(({ regionId, bytes, keys, gets, scans }) => ({
+            region_id: regionId,
+            read_bytes: bytes,
+            read_keys: keys,
+            query_stats: { Get: gets, Scan: scans },
+          })),
           interval: { start_timestamp: report.intervalStartS, end_timestamp: report.intervalEndS },
           damaged_regions_id: report.damagedRegionIds,
         },
@@ -174,8 +186,9 @@ export function createPdLink(client: PdClient, options: PdLinkOptions): PdLink &
         pending_peers: report.pendingPeers.flatMap((id) => peerOf(id) ?? []),
         bytes_written: report.bytesWritten,
         keys_written: report.keysWritten,
-        bytes_read: report.bytesRead,
-        keys_read: report.keysRead,
+        bytes_read: report.reads.bytes,
+        keys_read: report.reads.keys,
+        query_stats: { Get: report.reads.gets, Scan: report.reads.scans },
         approximate_size: report.approximateBytes,
         approximate_keys: report.approximateKeys,
         interval: { start_timestamp: report.intervalStartS, end_timestamp: report.intervalEndS },

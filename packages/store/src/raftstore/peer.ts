@@ -8,6 +8,7 @@ import { RegionError, type RegionWrite } from "../region-kv.ts";
 import type { ApplyState, MergeState, RegionStateKind } from "./core/codec.ts";
 import { membershipOf, type Region } from "./core/region.ts";
 import type { RaftStoreOptions } from "./options.ts";
+import { noReads, type ReadLoad } from "./read-load.ts";
 
 export interface PendingWrite {
   readonly writes: readonly RegionWrite[];
@@ -108,8 +109,11 @@ export class Peer {
   isChecking = false;
   bytesWritten = 0;
   keysWritten = 0;
-  bytesRead = 0;
-  keysRead = 0;
+  /** Since this store started. */
+  readonly reads: ReadLoad = { bytes: 0, keys: 0, gets: 0, scans: 0 };
+  /** Of them, what the region's heartbeats have told; and the store's. */
+  readsTold: ReadLoad = noReads;
+  readsToldOfStore: ReadLoad = noReads;
   reportedAtS = 0;
   compactHeldTicks = 0;
   mergeTicks = 0;

@@ -12,7 +12,7 @@
  */
 import { assert, type Timer, type World } from "@skein/base";
 import type { Entry, Message, MessageBody, Ready } from "@skein/raft";
-import type { Engine, EngineWrite, KeyRange } from "../engine/engine.ts";
+import type { Engine, EngineReader, EngineWrite, KeyRange } from "../engine/engine.ts";
 import { Encoder } from "../raftlog/core/encoder.ts";
 import { LogBatch, openRaftLog, type RaftLogStore } from "../raftlog/raft-log-store.ts";
 import {
@@ -65,6 +65,7 @@ import { raftstoreErrors } from "./errors.ts";
 import { defaultRaftStoreOptions, type RaftStoreOptions } from "./options.ts";
 import type { PdLink, RegionAction } from "./pd-link.ts";
 import { Peer, type PendingWrite, type SnapshotFile } from "./peer.ts";
+import { CountedReader } from "./read-load.ts";
 import { ReadSnapshots } from "./read-snapshots.ts";
 import { RegionChecks } from "./region-checks.ts";
 import { RegionIndex } from "./region-index.ts";
@@ -490,7 +491,13 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     const { region } = peer;
     const { term } = peer.raft;
     const shared = this.#readSnapshot.take();
-    return { region, term, reader: shared.snapshot, [Symbol.dispose]: once(() => shared.release()) };
+    let reader: EngineReader = shared.snapshot;
+    if (context.reads !== undefined) {
+      if (context.reads === "get") peer.reads.gets++;
+      else peer.reads.scans++;
+      reader = new CountedReader(reader, peer.reads);
+    }
+    return { region, term, reader, [Symbol.dispose]: once(() => shared.release()) };
   }
 
   #awaitReadIndex(peer: Peer, version: number): Promise<void> {

@@ -1,6 +1,11 @@
 /** What the placement driver is told: of each region that is led here, and of the store. */
+import type { PeerReads, StoreReport } from "./pd-link.ts";
 import type { Peer } from "./peer.ts";
 import type { RaftStore } from "./raft-store.ts";
+import { noReads, readsSince } from "./read-load.ts";
+
+/** Regions whose reads a store names; the driver looks at far fewer. */
+const peerReadsMax = 1000;
 
 export class Reports {
   readonly #store: RaftStore;
@@ -56,8 +61,7 @@ export class Reports {
       approximateKeys: peer.approximateKeys,
       bytesWritten: peer.bytesWritten,
       keysWritten: peer.keysWritten,
-      bytesRead: peer.bytesRead,
-      keysRead: peer.keysRead,
+      reads: readsSince(peer.reads, peer.readsTold),
       intervalStartS: peer.reportedAtS === 0 ? nowS : peer.reportedAtS,
       intervalEndS: nowS,
     });
@@ -66,8 +70,7 @@ export class Reports {
     this.#traffic.keysWritten += peer.keysWritten;
     peer.bytesWritten = 0;
     peer.keysWritten = 0;
-    peer.bytesRead = 0;
-    peer.keysRead = 0;
+    peer.readsTold = { ...peer.reads };
   }
 
   async store(): Promise<void> {
@@ -84,8 +87,7 @@ export class Reports {
       isBusy: false,
       bytesWritten: this.#traffic.bytesWritten,
       keysWritten: this.#traffic.keysWritten,
-      bytesRead: 0,
-      keysRead: 0,
+      ...this.#reads(),
       intervalStartS: this.#reportedAtS,
       intervalEndS: nowS,
       damagedRegionIds: [...this.#store.damaged],
@@ -95,6 +97,21 @@ export class Reports {
     this.#reportedAtS = nowS;
     // A placement driver that cannot be reached hears of it with the next one.
     await this.#store.pd.storeHeartbeat(report).catch(() => {});
+  }
+
+  /** Since the last time. What replicas that follow serve is told here only. */
+  #reads(): Pick<StoreReport, "reads" | "peerReads"> {
+    const reads = { ...noReads };
+    let peerReads: PeerReads[] = [];
+    for (const peer of this.#store.peers.values()) {
+      const since = readsSince(peer.reads, peer.readsToldOfStore);
+      if (since.gets === 0 && since.scans === 0 && since.keys === 0) continue;
+      peer.readsToldOfStore = { ...peer.reads };
+      for (const what of ["bytes", "keys", "gets", "scans"] as const) reads[what] += since[what];
+      peerReads.push({ regionId: peer.regionId, ...since });
+    }
+    if (peerReads.length > peerReadsMax) peerReads = peerReads.sort((a, b) => b.bytes + b.keys - a.bytes - a.keys).slice(0, peerReadsMax);
+    return { reads, peerReads };
   }
 }
 

@@ -1,8 +1,9 @@
 import { connect } from "node:net";
 import { nodeWorld } from "@skein/base";
+import { createServer } from "@skein/rpc";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Envelope } from "./core/codec.ts";
-import { createTcpTransport, type TcpTransport } from "./tcp-transport.ts";
+import { createTcpTransport, peerPrefix, type TcpTransport } from "./tcp-transport.ts";
 import type { TransportHandlers } from "./transport.ts";
 
 const world = nodeWorld();
@@ -101,6 +102,48 @@ describe("messages", () => {
   });
 });
 
+describe("on a port that serves others, too", () => {
+  test("messages and snapshots arrive; before the start, and after the end, connections are cut", async () => {
+    const box = inbox();
+    const two = createTcpTransport(world, { resolve: async () => null, silenceMs: 300 });
+    await using server = await createServer(world, {
+      host: "127.0.0.1",
+      port: 0,
+      http: (_request, response) => response.end("a page"),
+      prefixed: { prefix: peerPrefix, onConnection: (connection) => two.accept(connection) },
+    });
+    const closed = () =>
+      new Promise<void>((done) => {
+        const socket = connect(server.port, "127.0.0.1", () => socket.write(peerPrefix));
+        socket.on("error", () => {});
+        socket.on("close", () => done());
+      });
+    await closed();
+    let snapshotBytes = 0;
+    const onSnapshot = async (_header: Uint8Array, chunks: AsyncIterable<Uint8Array>) => {
+      for await (const chunk of chunks) snapshotBytes += chunk.length;
+    };
+    await two.start({ onMessage: box.handler, onSnapshot, onUnreachable: () => {} }, { clusterId: 7n, storeId: 2 });
+    expect(two.port).toBe(0);
+    ports.set(2, server.port);
+    const one = await start(1);
+    for (let i = 0; i < 100; i++) {
+      one.send(message(i, new Uint8Array(i % 7 === 0 ? 200_000 : 3).fill(i)));
+      one.flush();
+    }
+    await box.count(100);
+    expect(box.got.map(({ regionId }) => regionId)).toEqual(Array.from({ length: 100 }, (_, i) => i));
+    const chunks = async function* () {
+      for (let i = 0; i < 30; i++) yield new Uint8Array(50_000);
+    };
+    await one.sendSnapshot(2, new Uint8Array(10), chunks(), new AbortController().signal);
+    expect(snapshotBytes).toBe(1_500_000);
+    expect(await (await fetch(`http://127.0.0.1:${server.port}/`)).text()).toBe("a page");
+    await two[Symbol.asyncDispose]();
+    await closed();
+  });
+});
+
 test("a store that vanished without a word is noticed by its silence", async () => {
   let onLost = (_storeId: number) => {};
   const lost = new Promise<number>((done) => {
@@ -108,7 +151,7 @@ test("a store that vanished without a word is noticed by its silence", async () 
   });
   const two = await start(2, { onUnreachable: (id) => onLost(id) });
   const hello = Buffer.alloc(22);
-  hello.writeUInt32LE(0x524e4b53, 0);
+  hello.set(peerPrefix, 0);
   hello.writeUInt8(1, 4);
   hello.writeUInt8(1, 5);
   hello.writeBigUInt64LE(7n, 6);
@@ -161,7 +204,7 @@ describe("whatever else connects", () => {
     });
   const hello = (clusterId: bigint, kind = 1) => {
     const bytes = Buffer.alloc(22);
-    bytes.writeUInt32LE(0x524e4b53, 0);
+    bytes.set(peerPrefix, 0);
     bytes.writeUInt8(1, 4);
     bytes.writeUInt8(kind, 5);
     bytes.writeBigUInt64LE(clusterId, 6);

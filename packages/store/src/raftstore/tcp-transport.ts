@@ -2,7 +2,7 @@
  * Messages between stores over TCP: one connection a pair and direction, the messages of a turn in one write; a snapshot on a
  * connection of its own. Numbers are little endian.
  *
- *   hello:    "SKNR" │ version u8 │ kind u8 (1 messages, 2 snapshot) │ cluster id u64 │ store id of the sender u64
+ *   hello:    peerPrefix │ version u8 │ kind u8 (1 messages, 2 snapshot) │ cluster id u64 │ store id of the sender u64
  *   frame:    length u32 │ checksum u32 │ body
  *   messages: body = envelope*; an empty body says that the sender lives
  *   snapshot: first frame = header, then chunks, an empty one ends it; the answer is one byte: 1 taken, 0 refused
@@ -15,11 +15,12 @@ import { decodeEnvelope, type Envelope, encodeEnvelope } from "./core/codec.ts";
 import type { StoreIdentity, StoreTransport, TransportHandlers } from "./transport.ts";
 
 export interface TcpTransportOptions {
-  /** "host:port" to listen at; port 0 takes a free one. */
-  readonly listen: { readonly host: string; readonly port: number };
+  /** A port of its own; 0 takes a free one. Without it connections come by `accept`, from a port that serves others, too. */
+  readonly listen?: { readonly host: string; readonly port: number; readonly tls?: TlsFiles };
   /** Where a store listens for others; null when it is not known. */
   readonly resolve: (storeId: number) => Promise<string | null>;
-  readonly tls?: { readonly client: TlsFiles; readonly server: TlsFiles };
+  /** To connect to others with. */
+  readonly tls?: TlsFiles;
   /** Bytes that wait for one store; more are dropped (Raft sends again). Default 64 MiB. */
   readonly queueBytesMax?: number;
   readonly frameBytesMax?: number;
@@ -28,11 +29,14 @@ export interface TcpTransportOptions {
 }
 
 export interface TcpTransport extends StoreTransport {
-  /** Once started. */
+  /** Of its own; 0 before it is started, and when it has none. */
   readonly port: number;
+  /** Serves another store's connection, which begins with `peerPrefix`. Cut at once before the start: the other tries again. */
+  accept(connection: Duplex): void;
 }
 
-const magic = 0x524e4b53;
+/** How a connection between stores begins. The first byte is in no HTTP method, and no TLS record begins with it. */
+export const peerPrefix: Uint8Array = Uint8Array.of(0x93, 0x53, 0x4b, 0x52);
 const version = 1;
 const helloBytes = 22;
 const kinds = { messages: 1, snapshot: 2 } as const;
@@ -70,20 +74,24 @@ class Transport implements TcpTransport {
   async start(handlers: TransportHandlers, identity: StoreIdentity): Promise<void> {
     this.handlers = handlers;
     this.identity = identity;
-    const { listen, tls } = this.options;
+    const { listen } = this.options;
+    if (listen === undefined) return;
     this.#listener = await this.world.network.listen(
       {
         host: listen.host,
         port: listen.port,
         connectionsMax: 1_000,
-        ...(tls === undefined ? {} : { tls: { ...tls.server, requestCert: true } }),
+        ...(listen.tls === undefined ? {} : { tls: { ...listen.tls, requestCert: true } }),
       },
-      (stream) => {
-        this.#incoming.add(stream);
-        stream.once("close", () => this.#incoming.delete(stream));
-        this.#serve(stream);
-      },
+      (stream) => this.accept(stream),
     );
+  }
+
+  accept(stream: Duplex): void {
+    if (this.handlers === null || this.abort.signal.aborted) return void stream.destroy();
+    this.#incoming.add(stream);
+    stream.once("close", () => this.#incoming.delete(stream));
+    this.#serve(stream);
   }
 
   send(envelope: Envelope): void {
@@ -139,11 +147,11 @@ class Transport implements TcpTransport {
       port: Number(address.slice(at + 1)),
       timeoutMs: 3_000,
       signal,
-      ...(tls === undefined ? {} : { tls: tls.client }),
+      ...(tls === undefined ? {} : { tls }),
     });
     stream.on("error", () => {}); // told by "close"
     const hello = Buffer.alloc(helloBytes);
-    hello.writeUInt32LE(magic, 0);
+    hello.set(peerPrefix, 0);
     hello.writeUInt8(version, 4);
     hello.writeUInt8(kind, 5);
     hello.writeBigUInt64LE(this.identity.clusterId, 6);
@@ -175,7 +183,8 @@ class Transport implements TcpTransport {
         if (hello !== null) {
           hello = Buffer.concat([hello, bytes]);
           if (hello.length < helloBytes) return;
-          if (hello.readUInt32LE(0) !== magic || hello.readUInt8(4) !== version || hello.readBigUInt64LE(6) !== this.identity.clusterId)
+          const isOurs = peerPrefix.every((byte, i) => byte === hello?.[i]);
+          if (!isOurs || hello.readUInt8(4) !== version || hello.readBigUInt64LE(6) !== this.identity.clusterId)
             throw new Error("not a store of this cluster");
           kind = hello.readUInt8(5);
           sender = Number(hello.readBigUInt64LE(14));

@@ -63,6 +63,8 @@ interface Row {
   readonly byReplica: boolean;
   /** Worth stopping when the caller gives up. */
   readonly isLong: boolean;
+  /** What the region's load counts it as. */
+  readonly reads: RegionContext["reads"];
   readonly run: (services: CommandServices, request: never, context: RegionContext) => Promise<object> | object;
 }
 
@@ -71,23 +73,29 @@ function row(
   batch: Row["batch"],
   failure: FailureShape,
   run: (services: CommandServices, request: never, context: RegionContext) => Promise<object> | object,
-  options: { readonly byReplica?: boolean; readonly isLong?: boolean } = {},
+  options: Partial<Pick<Row, "byReplica" | "isLong" | "reads">> = {},
 ): Row {
-  return { unary, batch, failure, run, byReplica: options.byReplica ?? false, isLong: options.isLong ?? false };
+  return { unary, batch, failure, run, byReplica: options.byReplica ?? false, isLong: options.isLong ?? false, reads: options.reads };
 }
 
 const long = { isLong: true };
-const byReplica = { byReplica: true };
+const gets = { reads: "get" } as const;
+const scans = { isLong: true, reads: "scan" } as const;
+const rawGets = { byReplica: true, reads: "get" } as const;
+const rawScans = { byReplica: true, isLong: true, reads: "scan" } as const;
 
 const rows: readonly Row[] = [
-  row("KvGet", "Get", "error", (s, q: kvrpcpb.GetRequest, c) => s.transactions.get(q, c)),
-  row("KvScan", "Scan", "error", (s, q: kvrpcpb.ScanRequest, c) => s.transactions.scan(q, c), long),
+  row("KvGet", "Get", "error", (s, q: kvrpcpb.GetRequest, c) => s.transactions.get(q, c), gets),
+  row("KvScan", "Scan", "error", (s, q: kvrpcpb.ScanRequest, c) => s.transactions.scan(q, c), scans),
   row("KvPrewrite", "Prewrite", "errors", (s, q: kvrpcpb.PrewriteRequest, c) => s.transactions.prewrite(q, c)),
   row("KvCommit", "Commit", "error", (s, q: kvrpcpb.CommitRequest, c) => s.transactions.commit(q, c)),
   row("KvCleanup", "Cleanup", "error", (s, q: kvrpcpb.CleanupRequest, c) => s.transactions.cleanup(q, c)),
-  row("KvBatchGet", "BatchGet", "error", (s, q: kvrpcpb.BatchGetRequest, c) => s.transactions.batchGet(q, c), long),
+  row("KvBatchGet", "BatchGet", "error", (s, q: kvrpcpb.BatchGetRequest, c) => s.transactions.batchGet(q, c), {
+    isLong: true,
+    reads: "get",
+  }),
   row("KvBatchRollback", "BatchRollback", "error", (s, q: kvrpcpb.BatchRollbackRequest, c) => s.transactions.batchRollback(q, c)),
-  row("KvScanLock", "ScanLock", "error", (s, q: kvrpcpb.ScanLockRequest, c) => s.transactions.scanLock(q, c), long),
+  row("KvScanLock", "ScanLock", "error", (s, q: kvrpcpb.ScanLockRequest, c) => s.transactions.scanLock(q, c), scans),
   row("KvResolveLock", "ResolveLock", "error", (s, q: kvrpcpb.ResolveLockRequest, c) => s.transactions.resolveLock(q, c), long),
   row("KvGC", "GC", "error", (s, q: kvrpcpb.GCRequest, c) => s.transactions.gc(q.safe_point, c).then(() => ({})), long),
   row("KvDeleteRange", "DeleteRange", "text", (s, q: kvrpcpb.DeleteRangeRequest, c) => s.transactions.deleteRange(q, c), long),
@@ -106,21 +114,18 @@ const rows: readonly Row[] = [
   row("KvCheckSecondaryLocks", "CheckSecondaryLocks", "error", (s, q: kvrpcpb.CheckSecondaryLocksRequest, c) =>
     s.transactions.checkSecondaryLocks(q, c),
   ),
-  row("RawGet", "RawGet", "text", (s, q: kvrpcpb.RawGetRequest, c) => s.raw.get(q, c), byReplica),
-  row("RawBatchGet", "RawBatchGet", "pairs", (s, q: kvrpcpb.RawBatchGetRequest, c) => s.raw.batchGet(q, c), byReplica),
+  row("RawGet", "RawGet", "text", (s, q: kvrpcpb.RawGetRequest, c) => s.raw.get(q, c), rawGets),
+  row("RawBatchGet", "RawBatchGet", "pairs", (s, q: kvrpcpb.RawBatchGetRequest, c) => s.raw.batchGet(q, c), rawGets),
   row("RawPut", "RawPut", "text", (s, q: kvrpcpb.RawPutRequest, c) => s.raw.put(q, c)),
   row("RawBatchPut", "RawBatchPut", "text", (s, q: kvrpcpb.RawBatchPutRequest, c) => s.raw.batchPut(q, c)),
   row("RawDelete", "RawDelete", "text", (s, q: kvrpcpb.RawDeleteRequest, c) => s.raw.delete(q, c)),
   row("RawBatchDelete", "RawBatchDelete", "text", (s, q: kvrpcpb.RawBatchDeleteRequest, c) => s.raw.batchDelete(q, c)),
-  row("RawScan", "RawScan", "kvs", (s, q: kvrpcpb.RawScanRequest, c) => s.raw.scan(q, c), { byReplica: true, isLong: true }),
+  row("RawScan", "RawScan", "kvs", (s, q: kvrpcpb.RawScanRequest, c) => s.raw.scan(q, c), rawScans),
   row("RawDeleteRange", "RawDeleteRange", "text", (s, q: kvrpcpb.RawDeleteRangeRequest, c) => s.raw.deleteRange(q, c), long),
-  row("RawBatchScan", "RawBatchScan", "kvs", (s, q: kvrpcpb.RawBatchScanRequest, c) => s.raw.batchScan(q, c), {
-    byReplica: true,
-    isLong: true,
-  }),
-  row("RawGetKeyTTL", null, "text", (s, q: kvrpcpb.RawGetKeyTTLRequest, c) => s.raw.getKeyTtl(q, c), byReplica),
+  row("RawBatchScan", "RawBatchScan", "kvs", (s, q: kvrpcpb.RawBatchScanRequest, c) => s.raw.batchScan(q, c), rawScans),
+  row("RawGetKeyTTL", null, "text", (s, q: kvrpcpb.RawGetKeyTTLRequest, c) => s.raw.getKeyTtl(q, c), rawGets),
   row("RawCompareAndSwap", null, "text", (s, q: kvrpcpb.RawCASRequest, c) => s.raw.compareAndSwap(q, c)),
-  row("RawChecksum", null, "text", (s, q: kvrpcpb.RawChecksumRequest, c) => s.raw.checksum(q, c), long),
+  row("RawChecksum", null, "text", (s, q: kvrpcpb.RawChecksumRequest, c) => s.raw.checksum(q, c), scans),
   row("UnsafeDestroyRange", null, "text", (s, q: kvrpcpb.UnsafeDestroyRangeRequest) => s.transactions.unsafeDestroyRange(q), long),
   row("Coprocessor", "Coprocessor", "other", () => ({
     other_error: "the store has no coprocessor: read the rows, and compute in the client",
@@ -181,7 +186,7 @@ export function createCommands(services: CommandServices): CommandTable {
 
 const apiV2Text = "this store serves API V1 only: keys with a keyspace prefix are not known here";
 
-function commandOf(services: CommandServices, { unary, run, failure: shape, byReplica, isLong }: Row): Command {
+function commandOf(services: CommandServices, { unary, run, failure: shape, byReplica, isLong, reads }: Row): Command {
   const failed = (error: unknown): object => {
     if (error instanceof RegionError) return { region_error: regionErrorOf(error) };
     if (isAbort(error)) return failure(shape, "the caller gave up");
@@ -199,7 +204,7 @@ function commandOf(services: CommandServices, { unary, run, failure: shape, byRe
     try {
       const wire = request.context ?? null;
       if (wire?.api_version === "V2") return answered(failure(shape, apiV2Text));
-      const plain = contextOf(wire, byReplica, nowMs);
+      const plain = contextOf(wire, { byReplica, reads }, nowMs);
       return answered(await run(services, request as never, isLong && signal !== null ? { ...plain, signal: signal() } : plain));
     } catch (error) {
       return answered(failed(error));

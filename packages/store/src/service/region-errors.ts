@@ -7,7 +7,11 @@ import type { CommandContext } from "../txn/scheduler.ts";
 import type { errorpb, kvrpcpb } from "../wire/index.ts";
 
 /** `nowMs` is of the monotonic clock. */
-export function contextOf(context: kvrpcpb.Context | null, replicaRead: boolean, nowMs: () => number): CommandContext {
+export function contextOf(
+  context: kvrpcpb.Context | null,
+  serves: { readonly byReplica: boolean; readonly reads: CommandContext["reads"] },
+  nowMs: () => number,
+): CommandContext {
   const limitMs = context?.max_execution_duration_ms ?? 0;
   return {
     ...(limitMs > 0 ? { deadlineMs: nowMs() + limitMs } : {}),
@@ -16,7 +20,8 @@ export function contextOf(context: kvrpcpb.Context | null, replicaRead: boolean,
     version: context?.region_epoch?.version ?? 0,
     peerId: context?.peer?.id ?? 0,
     storeId: context?.peer?.store_id ?? 0,
-    replicaRead: replicaRead && context?.replica_read === true,
+    ...(serves.reads === undefined ? {} : { reads: serves.reads }),
+    replicaRead: serves.byReplica && context?.replica_read === true,
   };
 }
 

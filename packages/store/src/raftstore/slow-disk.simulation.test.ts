@@ -1,0 +1,161 @@
+/** What may come in between while a disk is slow. */
+import type { World } from "@skein/base";
+import { describe, expect, test } from "vitest";
+import type { Engine } from "../engine/engine.ts";
+import { decodeRegionState, regionStateKey } from "./core/codec.ts";
+import { type Region } from "./core/region.ts";
+import { StoreCluster, storm } from "./testing/cluster.ts";
+
+/** How long writes of the engine and syncs of the log take: virtual ms. */
+class Slowness {
+  engineMs = 0;
+  logMs = 0;
+  sleep: (ms: number) => Promise<void> = () => Promise.resolve();
+
+  readonly engine = (engine: Engine): Engine => {
+    const late =
+      <Args extends readonly unknown[]>(run: (...args: Args) => Promise<void>) =>
+      async (...args: Args) => {
+        if (this.engineMs > 0) await this.sleep(this.engineMs);
+        await run(...args);
+      };
+    return bound(engine, { write: late(engine.write.bind(engine)), clear: late(engine.clear.bind(engine)) });
+  };
+  readonly world = (world: World): World => {
+    const open: World["disk"]["open"] = async (path, options) => {
+      const file = await world.disk.open(path, options);
+      return bound(file, {
+        sync: async () => {
+          if (this.logMs > 0) await this.sleep(this.logMs);
+          await file.sync();
+        },
+      });
+    };
+    return { ...world, disk: bound(world.disk, { open }) };
+  };
+}
+
+function bound<T extends object>(target: T, replaced: Partial<T>): T {
+  return new Proxy(target, {
+    get: (_target, key) => {
+      const member = replaced[key as keyof T] ?? target[key as keyof T];
+      return typeof member === "function" ? (member.bind(target) as unknown) : member;
+    },
+  });
+}
+
+async function started(seed: number): Promise<{ cluster: StoreCluster; slow: Slowness; region: number; last: StoreCluster["machines"][number] }> {
+  const slow = new Slowness();
+  const cluster = new StoreCluster({ seed, stores: 3, mutate: { engine: slow.engine, world: slow.world } });
+  slow.sleep = (ms) => new Promise((done) => void cluster.sim.clock.schedule(ms, done));
+  await cluster.start(3);
+  const region = (cluster.pd.firstRegion as Region).id;
+  for (let i = 0; i < 4; i++) cluster.client(i, 10);
+  await cluster.sim.pass(2_000);
+  const last = cluster.machines[2] as (typeof cluster.machines)[number];
+  await cluster.until("another store leads", () => {
+    const leader = cluster.leader(region);
+    if (leader === null || leader.store.storeId !== last.storeId) return leader !== null;
+    leader.store.transferLeader(region, leader.peer.region.peers.find(({ storeId }) => storeId !== last.storeId)?.id ?? 0);
+    return false;
+  });
+  return { cluster, slow, region, last };
+}
+
+const peerThere = (cluster: StoreCluster, region: number, storeId: number) =>
+  cluster.leader(region)?.peer.region.peers.find((peer) => peer.storeId === storeId);
+
+async function change(cluster: StoreCluster, region: number, storeId: number, isThere: boolean): Promise<void> {
+  await cluster.until(isThere ? "a peer is added" : "the peer is removed", () => {
+    const leader = cluster.leader(region);
+    const there = peerThere(cluster, region, storeId);
+    if (leader === null || (there !== undefined) === isThere) return leader !== null;
+    if (leader.peer.proposals.size > 0) return false;
+    const step = there === undefined ? ({ kind: "addVoter", peerId: cluster.pd.nextId(), storeId } as const) : ({ kind: "remove", peerId: there.id, storeId } as const);
+    cluster.quietly(leader.store.changePeers(region, [step]));
+    return false;
+  });
+}
+
+function cutOff(cluster: StoreCluster, storeId: number): void {
+  for (const other of cluster.machines) if (other.storeId !== storeId) cluster.messages.cut(storeId, other.storeId);
+}
+
+describe("a replica that goes while its store is slow", () => {
+  test("makes place for its successor", async () => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const { cluster, slow, region, last } = await started(seed);
+      cutOff(cluster, last.storeId);
+      await change(cluster, region, last.storeId, false);
+      await change(cluster, region, last.storeId, true);
+      slow.engineMs = 400;
+      cluster.messages.heal();
+      await cluster.sim.pass(5_000);
+      slow.engineMs = 0;
+      await cluster.settle(10);
+    }
+  });
+
+  test("S5: stays gone, although a snapshot is being put in its place", async () => {
+    const { cluster, slow, region, last } = await started(5);
+    cutOff(cluster, last.storeId);
+    await change(cluster, region, last.storeId, false);
+    await cluster.sim.pass(3_000);
+    cluster.messages.heal();
+    await cluster.until("the replica is gone", () => last.store?.peers.has(region) === false);
+    await cluster.sim.pass(1_000);
+    await change(cluster, region, last.storeId, true);
+    slow.engineMs = 200;
+    await cluster.until("a snapshot is put in place", () => last.store?.peers.get(region)?.isInstalling === true);
+    const peer = last.store?.peers.get(region);
+    const store = last.store as NonNullable<typeof last.store>;
+    const { id } = peerThere(cluster, region, last.storeId) as { id: number };
+    const destroyed = store.destroy(peer as NonNullable<typeof peer>, null);
+    await cluster.sim.complete(destroyed);
+    await cluster.sim.pass(5_000);
+    slow.engineMs = 0;
+    const bytes = store.engine.get("local", regionStateKey(region));
+    expect(decodeRegionState(bytes as Uint8Array)).toMatchObject({ kind: "tombstone", peerId: id });
+    for await (const block of store.engine.scan("default", { start: new Uint8Array(0), end: new Uint8Array(0) })) expect(block).toEqual([]);
+    await change(cluster, region, last.storeId, false);
+    await change(cluster, region, last.storeId, true);
+    await cluster.settle(10);
+  });
+
+  test("S2: and dies before its log is gone: what is left of it is no successor's", async () => {
+    const { cluster, slow, region, last } = await started(6);
+    cutOff(cluster, last.storeId);
+    await change(cluster, region, last.storeId, false);
+    slow.logMs = 1_000;
+    cluster.messages.heal();
+    const store = last.store as NonNullable<typeof last.store>;
+    await cluster.until("it is a tombstone", () => {
+      const bytes = store.engine.get("local", regionStateKey(region));
+      return bytes !== null && decodeRegionState(bytes).kind === "tombstone";
+    });
+    expect(store.log.log(region)).toBeDefined();
+    slow.logMs = 0;
+    cluster.crash(last);
+    await cluster.boot(last);
+    await change(cluster, region, last.storeId, true);
+    await cluster.settle(10);
+  });
+});
+
+test("storms in which disks are slow", async () => {
+  for (let seed = 1; seed <= 6; seed++) {
+    const slow = new Slowness();
+    const timers: { schedule: (ms: number, run: () => void) => unknown }[] = [];
+    slow.sleep = (ms) => new Promise((done) => void (timers[0]?.schedule(ms, done) ?? done()));
+    const late = {
+      engine: slow.engine,
+      world: (world: World) => {
+        timers[0] ??= { schedule: (ms, run) => world.clock.timer(ms, run) };
+        slow.engineMs = 1 + (seed % 3) * 10;
+        slow.logMs = 1 + (seed % 2) * 5;
+        return slow.world(world);
+      },
+    };
+    await storm({ seed, stores: 4, rounds: 150, faults: { loss: 0.02, duplication: 0.03, delayMsMax: 15 }, harm: { split: 0.1, member: 0.3, merge: 0.1, transfer: 0.1, partition: 0.02 }, mutate: late });
+  }
+});
