@@ -9,6 +9,8 @@ export interface RegionHeartbeatListener {
   answer(response: pdpb.RegionHeartbeatResponse): void;
   /** The stream stands, perhaps to another placement driver: it knows nothing of what was sent on the one before. */
   connected?(): void;
+  /** What was sent is on its way: after `send` gave false, more is taken now. */
+  room?(): void;
 }
 
 export interface RegionHeartbeatStream extends Disposable {
@@ -35,7 +37,9 @@ export function openRegionHeartbeats(world: World, connections: Connections, lis
         else if (stream === opened) opened.cancel();
       },
       drained: () => {
-        if (stream === opened) isFull = false;
+        if (stream !== opened) return;
+        isFull = false;
+        listener.room?.();
       },
       over: () => {
         connections.lost(client);

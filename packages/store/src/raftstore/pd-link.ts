@@ -65,11 +65,13 @@ export interface PdLink {
   askBatchSplit(region: Region, count: number): Promise<readonly SplitPart[]>;
   reportBatchSplit(regions: readonly Region[]): void;
   storeHeartbeat(report: StoreReport): Promise<void>;
-  /** What is said in answer reaches `onRegionAction`. */
-  regionHeartbeat(report: RegionReport): void;
+  /** What is said in answer reaches `onRegionAction`. False: it was not taken, because nobody listens or too much is on its way. */
+  regionHeartbeat(report: RegionReport): boolean;
   onRegionAction(listener: (action: RegionAction) => void): void;
   /** The placement driver may know nothing of what it was told before. */
   onConnected(listener: () => void): void;
+  /** After a report was not taken: more is taken now. */
+  onRoom(listener: () => void): void;
 }
 
 export interface PdLinkOptions {
@@ -121,12 +123,14 @@ export function actionOf(response: pdpb.RegionHeartbeatResponse): RegionAction |
 export function createPdLink(client: PdClient, options: PdLinkOptions): PdLink & Disposable {
   let listener: ((action: RegionAction) => void) | null = null;
   let connected: (() => void) | null = null;
+  let room: (() => void) | null = null;
   const heartbeats = client.regionHeartbeats({
     answer: (response) => {
       const action = actionOf(response);
       if (action !== null) listener?.(action);
     },
     connected: () => connected?.(),
+    room: () => room?.(),
   });
   return {
     clusterId: () => client.clusterId(),
@@ -177,8 +181,7 @@ export function createPdLink(client: PdClient, options: PdLinkOptions): PdLink &
     regionHeartbeat: (report) => {
       const region = regionMessage(metaOf(report.region));
       const peerOf = (id: number) => region.peers?.find((peer) => peer.id === id) ?? null;
-      // One that is not taken comes again with the next interval.
-      heartbeats.send({
+      return heartbeats.send({
         region,
         leader: peerOf(report.leaderPeerId),
         term: report.term,
@@ -199,6 +202,9 @@ export function createPdLink(client: PdClient, options: PdLinkOptions): PdLink &
     },
     onConnected: (run) => {
       connected = run;
+    },
+    onRoom: (run) => {
+      room = run;
     },
     [Symbol.dispose]: () => heartbeats.close(),
   };

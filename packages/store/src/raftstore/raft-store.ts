@@ -252,6 +252,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     this.pd.onConnected(() => {
       for (const peer of this.peers.values()) if (peer.isLeader) this.reports.region(peer);
     });
+    this.pd.onRoom(() => this.reports.tellWaiting());
     // A region of one voter need not wait for anybody.
     for (const peer of this.peers.values()) {
       const { voters } = membershipOf(peer.region);

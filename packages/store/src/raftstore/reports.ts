@@ -12,6 +12,8 @@ export class Reports {
   /** Those whose turn has not come in this round. */
   #reportQueue: Iterator<Peer, undefined> = ([] as Peer[]).values();
   #nextReport = 0;
+  /** Those that have something to tell, in the order in which it happened. */
+  readonly #waiting = new Set<Peer>();
   readonly #traffic = { bytesWritten: 0, keysWritten: 0 };
   #startS = 0;
   #reportedAtS = 0;
@@ -23,6 +25,7 @@ export class Reports {
   /** Called with each tick. */
   tick(): void {
     // A part of the leaders with each tick, so that all are told of within an interval, asleep or not.
+    this.tellWaiting();
     const leaders = this.#store.peers.size;
     if (leaders === 0) return;
     this.#nextReport += leaders / this.#store.options.regionHeartbeatTicks;
@@ -39,7 +42,20 @@ export class Reports {
     }
   }
 
+  /** A report that is not taken is told as soon as there is room: until then nobody would find a region that is new. */
   region(peer: Peer): void {
+    this.#waiting.add(peer);
+    this.tellWaiting();
+  }
+
+  tellWaiting(): void {
+    for (const peer of this.#waiting) {
+      if (!peer.isDestroyed && peer.isLeader && !this.#tell(peer)) return;
+      this.#waiting.delete(peer);
+    }
+  }
+
+  #tell(peer: Peer): boolean {
     const nowS = Math.floor(this.#store.world.clock.nowMs() / 1000);
     const { options } = this.#store;
     const downPeers: { peerId: number; downSeconds: number }[] = [];
@@ -50,8 +66,7 @@ export class Reports {
       if (silent >= options.peerDownTicks) downPeers.push({ peerId: id, downSeconds: Math.floor((silent * options.tickMs) / 1000) });
       if (isPending(peer, id)) pendingPeers.push(id);
     }
-    peer.pendingTold = pendingPeers;
-    this.#store.pd.regionHeartbeat({
+    const isTaken = this.#store.pd.regionHeartbeat({
       region: peer.region,
       leaderPeerId: peer.id,
       term: peer.raft.term,
@@ -65,12 +80,15 @@ export class Reports {
       intervalStartS: peer.reportedAtS === 0 ? nowS : peer.reportedAtS,
       intervalEndS: nowS,
     });
+    if (!isTaken) return false;
+    peer.pendingTold = pendingPeers;
     peer.reportedAtS = nowS;
     this.#traffic.bytesWritten += peer.bytesWritten;
     this.#traffic.keysWritten += peer.keysWritten;
     peer.bytesWritten = 0;
     peer.keysWritten = 0;
     peer.readsTold = { ...peer.reads };
+    return true;
   }
 
   async store(): Promise<void> {

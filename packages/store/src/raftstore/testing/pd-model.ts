@@ -14,6 +14,8 @@ export class PdModel {
   readonly #leaders = new Map<number, object>();
   /** Asked things fail while it is set. */
   isDown = false;
+  /** Whether there is room for a region's report. */
+  takes: (report: RegionReport) => boolean = () => true;
 
   constructor(clusterId = 77n) {
     this.#clusterId = clusterId;
@@ -60,18 +62,20 @@ export class PdModel {
         this.stores.set(report.storeId, report);
       },
       regionHeartbeat: (report) => {
-        if (this.isDown) return;
+        if (this.isDown || !this.takes(report)) return false;
         const known = this.regions.get(report.region.id);
         if (
           known !== undefined &&
           (known.term > report.term || known.region.version > report.region.version || known.region.confVer > report.region.confVer)
         )
-          return;
+          return true;
         this.regions.set(report.region.id, report);
         this.#leaders.set(report.region.id, owner);
+        return true;
       },
       onRegionAction: (listener) => void this.#listeners.set(owner, listener),
       onConnected: () => {},
+      onRoom: () => {},
     };
   }
 }
