@@ -39,12 +39,12 @@ export function peerMessage(peer: Omit<Peer, "isWitness"> & { readonly isWitness
   return { id: peer.id, store_id: peer.storeId, role: roles[peer.role], is_witness: peer.isWitness ?? false };
 }
 
-/** Keys are copied: a region is kept for longer than the message that it came in. */
+/** Keys are copied (a Buffer's `slice` would be a view): a region is kept for longer than the message that it came in. */
 export function regionOf(region: metapb.Region): RegionMeta {
   return {
     id: region.id,
-    startKey: region.start_key.slice(),
-    endKey: region.end_key.slice(),
+    startKey: new Uint8Array(region.start_key),
+    endKey: new Uint8Array(region.end_key),
     epoch: { confVer: region.region_epoch?.conf_ver ?? 0, version: region.region_epoch?.version ?? 0 },
     peers: region.peers.map(peerOf),
   };

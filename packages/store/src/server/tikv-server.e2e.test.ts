@@ -1,13 +1,16 @@
 /** A placement driver and a store as real processes: started, stopped, killed, and started where they do not belong. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { nodeWorld } from "@skein/base";
+import { connect as connectTls } from "node:tls";
+import { nodeWorld, type TlsFiles } from "@skein/base";
+import { createPdClient } from "@skein/placement/client";
 import { createRpcClient } from "@skein/rpc";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { peerPrefix } from "../raftstore/tcp-transport.ts";
 import { tikvpb } from "../wire/index.ts";
 
 const world = nodeWorld();
@@ -62,11 +65,11 @@ async function says(it: Running, text: string): Promise<void> {
   await Promise.race([found, ended]);
 }
 
-async function startPd(name: string): Promise<{ pd: Running; endpoint: string }> {
+async function startPd(name: string, args: readonly string[] = [], scheme = "http"): Promise<{ pd: Running; endpoint: string }> {
   const [client, peer] = (await freePorts(2)) as [number, number];
   const endpoint = `127.0.0.1:${client}`;
-  const urls = ["--client-urls", `http://${endpoint}`, "--peer-urls", `http://127.0.0.1:${peer}`];
-  const pd = run("pd-server", ["--name", name, "--data-dir", join(folder, name), ...urls]);
+  const urls = ["--client-urls", `${scheme}://${endpoint}`, "--peer-urls", `${scheme}://127.0.0.1:${peer}`];
+  const pd = run("pd-server", ["--name", name, "--data-dir", join(folder, name), ...urls, ...args]);
   await says(pd, "this member leads");
   return { pd, endpoint };
 }
@@ -154,5 +157,100 @@ describe("a store's process", { timeout: 60_000 }, () => {
     expect(marker).toBe('{"format":1,"enableTtl":false}\n');
     for (const { pd } of [first, second]) pd.child.kill("SIGTERM");
     await Promise.all([first.pd.ended, second.pd.ended]);
+  });
+});
+
+/** Ports that a process listens at, from what the system says of its sockets. */
+async function portsOf(pid: number): Promise<number[]> {
+  const links = await Promise.all((await readdir(`/proc/${pid}/fd`)).map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => "")));
+  const sockets = new Set(links.map((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1]));
+  const lines = (await readFile(`/proc/${pid}/net/tcp`, "utf8")).split("\n").slice(1);
+  return lines
+    .map((line) => line.trim().split(/ +/))
+    .filter((fields) => fields[3] === "0A" && sockets.has(fields[9]))
+    .map((fields) => Number.parseInt(fields[1]?.split(":")[1] ?? "", 16))
+    .sort((a, b) => a - b);
+}
+
+/** Files of a certificate of its own, for clients and servers. */
+async function makeCertificate(commonName: string): Promise<{ readonly cert: string; readonly key: string }> {
+  const [cert, key] = [join(folder, `${commonName}.crt`), join(folder, `${commonName}.key`)];
+  const subject = ["-subj", `/CN=${commonName}`, "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"];
+  const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  const { code, stderr } = await world.processes.run("openssl", ["req", ...kind, ...subject, "-keyout", key, "-out", cert]);
+  if (code !== 0) throw new Error(stderr);
+  return { cert, key };
+}
+
+describe("two stores' processes with one port each", { timeout: 60_000 }, () => {
+  /** Two replicas: nothing is acknowledged unless frames go both ways, and the second replica began as a snapshot. */
+  async function replicate(name: string, tls: TlsFiles | null, pdArgs: readonly string[], storeConfig: string) {
+    await writeFile(join(folder, `${name}.toml`), `[replication]\nmax-replicas = 2\n`);
+    await writeFile(join(folder, `${name}-store.toml`), storeConfig);
+    const { pd, endpoint } = await startPd(name, ["--config", join(folder, `${name}.toml`), ...pdArgs], tls === null ? "http" : "https");
+    const ports = await freePorts(2);
+    const withTls = tls === null ? {} : { tls };
+    const stores = ports.map((port, i) => {
+      const place = [`--addr=127.0.0.1:${port}`, "--status-addr=", `--data-dir=${join(folder, `${name}-${i}`)}`];
+      return run("tikv-server", [`--pd=${endpoint}`, "--config", join(folder, `${name}-store.toml`), ...place]);
+    });
+    await Promise.all(stores.map((store) => says(store, "the store serves")));
+    const client = createPdClient(world, { endpoints: [endpoint], ...withTls });
+    const places = (await client.getStores()).map(({ address, peerAddress }) => ({ address, peerAddress }));
+    expect(places).toHaveLength(2);
+    for (const { address, peerAddress } of places) expect(peerAddress).toBe(address);
+    for (const [i, { child }] of stores.entries()) expect(await portsOf(child.pid ?? 0)).toEqual([ports[i]]);
+
+    const region = async () => await client.getRegion(new Uint8Array(0));
+    await expect.poll(async () => (await region())?.meta.peers.map(({ role }) => role), { timeout: 30_000 }).toEqual(["voter", "voter"]);
+    const put = async (key: string) => {
+      const found = await region();
+      const leader = await client.getStore(found?.leader?.storeId ?? 0);
+      using rpc = createRpcClient(world, `${tls === null ? "http" : "https"}://${leader?.address}`, withTls);
+      const epoch = { conf_ver: found?.meta.epoch.confVer ?? 0, version: found?.meta.epoch.version ?? 0 };
+      const peer = { id: found?.leader?.id ?? 0, store_id: found?.leader?.storeId ?? 0 };
+      const context = { region_id: found?.meta.id ?? 0, region_epoch: epoch, peer };
+      const answer = await rpc.request(methods.RawPut, { context, key: Buffer.from(key), value: new Uint8Array(100_000) });
+      return answer.region_error;
+    };
+    for (let i = 0; i < 20; i++) await expect.poll(() => put(`k${i}`)).toBeNull();
+    return {
+      port: ports[0] as number,
+      output: () => stores.map((store) => store.output()).join(""),
+      stop: async () => {
+        client.close();
+        for (const { child } of [...stores, pd]) child.kill("SIGTERM");
+        expect(await Promise.all(stores.map(({ ended }) => ended))).toEqual([0, 0]);
+        await pd.ended;
+      },
+    };
+  }
+
+  test("replicate over the ports that clients use", async () => {
+    const cluster = await replicate("plain", null, [], "");
+    await cluster.stop();
+  });
+
+  test("with TLS only those take part whose certificate has an allowed name", async () => {
+    const [ours, other] = await Promise.all([makeCertificate("store"), makeCertificate("other")]);
+    const read = (path: string) => readFile(path);
+    const ca = join(folder, "ca.crt");
+    await writeFile(ca, Buffer.concat([await read(ours.cert), await read(other.cert)]));
+    const tls = { ca: await read(ca), cert: await read(ours.cert), key: await read(ours.key) };
+    const lines = [`ca-path = "${ca}"`, `cert-path = "${ours.cert}"`, `key-path = "${ours.key}"`, `cert-allowed-cn = ["store"]`];
+    const pdArgs = ["-cacert", ca, "-cert", ours.cert, "-key", ours.key];
+    const cluster = await replicate("tls", tls, pdArgs, ["[security]", ...lines, ""].join("\n"));
+    const stranger = connectTls({
+      host: "127.0.0.1",
+      port: cluster.port,
+      ca: tls.ca,
+      cert: await read(other.cert),
+      key: await read(other.key),
+    });
+    stranger.on("error", () => {});
+    stranger.write(peerPrefix);
+    await new Promise((resolve) => stranger.once("close", resolve));
+    await expect.poll(() => cluster.output()).toContain("is not allowed");
+    await cluster.stop();
   });
 });

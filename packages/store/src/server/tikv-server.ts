@@ -1,9 +1,10 @@
 /**
  * A store's process:
  *
- *   data folder ─ engine, Raft log ─ region peers ─┬─ transactions, raw ─ tikvpb.Tikv, deadlock, health   (--addr)
- *   placement driver ── client ── link ────────────┤
- *   other stores ────── frames over TCP ───────────┘                      status pages                    (--status-addr)
+ *   data folder ─ engine, Raft log ─ region peers ─┬─ transactions, raw ─ tikvpb.Tikv, deadlock, health ─┐
+ *   placement driver ── client ── link ────────────┤                                                     ├ --addr
+ *   other stores ────── frames over TCP ───────────┴─────────────────────────────────────────────────────┘
+ *                                                                         status pages                     --status-addr
  *
  * Started from below, stopped from above; before it stops it hands its leaders over.
  */
@@ -15,7 +16,7 @@ import type { Engine } from "../engine/engine.ts";
 import { RawKv } from "../raw/raw-kv.ts";
 import { createPdLink } from "../raftstore/pd-link.ts";
 import { RaftStore } from "../raftstore/raft-store.ts";
-import { createTcpTransport } from "../raftstore/tcp-transport.ts";
+import { createTcpTransport, peerPrefix } from "../raftstore/tcp-transport.ts";
 import { RegionError } from "../region-kv.ts";
 import { createTikvServices } from "../service/tikv-service.ts";
 import { ConcurrencyManager } from "../txn/concurrency.ts";
@@ -83,10 +84,10 @@ export async function startTikvServer(
 
   // ── region peers; they begin when all that stands on them is in place ──
   let ports = { client: 0, status: 0 };
-  const metaOf = (storeId: number, peerPort: number): StoreMeta => ({
+  const metaOf = (storeId: number): StoreMeta => ({
     id: storeId,
     address: withPort(config.advertiseAddr, ports.client),
-    peerAddress: peerPort === 0 ? "" : `${hostOf(config.advertiseAddr)}:${peerPort}`,
+    peerAddress: withPort(config.advertiseAddr, ports.client),
     statusAddress: ports.status === 0 ? "" : withPort(config.advertiseStatusAddr, ports.status),
     state: "up",
     nodeState: "serving",
@@ -98,11 +99,10 @@ export async function startTikvServer(
     lastHeartbeatMs: 0,
     isPhysicallyDestroyed: false,
   });
-  const link = stack.use(createPdLink(pd, { store: (storeId) => metaOf(storeId, 0), space: () => spaceOf(world, config, folder.engine) }));
+  const link = stack.use(createPdLink(pd, { store: metaOf, space: () => spaceOf(world, config, folder.engine) }));
   const transport = createTcpTransport(world, {
-    listen: { host: listen.host, port: 0 },
     resolve: (storeId) => link.storeAddress(storeId),
-    ...(tls === undefined ? {} : { tls: { client: tls, server: tls } }),
+    ...withTls,
   });
   const store: RaftStore = stack.use(
     new RaftStore(world, {
@@ -152,6 +152,8 @@ export async function startTikvServer(
     host: listen.host,
     port: listen.port,
     ...(tls === undefined ? {} : { tls: { ...tls, requestCert: true, allowedCommonNames: config.tls?.allowedCommonNames ?? [] } }),
+    // A firewall knows one port, and the rules for certificates are the same for clients and stores.
+    prefixed: { prefix: peerPrefix, onConnection: (connection) => transport.accept(connection) },
     limits: {
       connectionsMax: config.integer("server.connections-max"),
       messageBytesMax: config.integer("server.max-grpc-send-msg-len"),
@@ -201,9 +203,9 @@ export async function startTikvServer(
 
   const clusterId = await link.clusterId();
   await store.open();
-  await pd.putStore(metaOf(store.storeId, transport.port));
+  await pd.putStore(metaOf(store.storeId));
   isServing = true;
-  log.info("the store serves", { store: store.storeId, addr: config.addr, "peer-port": transport.port, cluster: clusterId });
+  log.info("the store serves", { store: store.storeId, addr: config.addr, cluster: clusterId });
 
   const background = stack.use(new TaskGroup(ending.signal));
   background.spawn((signal) => keepTimestampLimit(world, pd, concurrency, signal));
