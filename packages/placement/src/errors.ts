@@ -117,6 +117,11 @@ export const pdErrors = {
   regionCount: pd(63033, (id: number) => `region ${id} is not fully replicated`),
   /** Asked of a part that this process runs without. */
   notServed: pd(63034, (what: string) => `${what} is not served by this placement driver`),
+  tooManyLabels: pd(
+    63035,
+    (count: number, most: number) => `a store has ${count} labels, the most is ${most}`,
+    "Please keep the labels that rules and location labels name.",
+  ),
 };
 
 /** The words alone, without code and class. */

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { HttpRefusal } from "./http-routes.ts";
 import { goJson, parseGoJson, syntaxError } from "./json.ts";
 
 test("numbers of 64 bits are written whole, and read whole", () => {
@@ -32,4 +33,17 @@ test.each([
 
 test("a million brackets are refused, and hold nobody up", () => {
   expect(() => parseGoJson(new TextEncoder().encode("[".repeat(1_000_000)))).toThrow();
+});
+
+test("depth has a limit, brackets in strings do not count, and the reader looks at each value only for numbers of 64 bits", () => {
+  const parse = (text: string) => parseGoJson(new TextEncoder().encode(text));
+  const deep = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
+  expect(() => parse(deep(10_001))).toThrow(HttpRefusal);
+  expect(() => parse(deep(200_000))).toThrow(HttpRefusal);
+  expect(parse(JSON.stringify({ a: "[".repeat(20_000) }))).toEqual({ a: "[".repeat(20_000) });
+  const wide = `[${"1,".repeat(600_000)}18446744073709551615]`;
+  expect(() => parse(wide)).toThrow(HttpRefusal);
+  expect(parse("[18446744073709551615]")).toEqual([18_446_744_073_709_551_615n]);
+  expect(parse("-18446744073709551616")).toBe(-18_446_744_073_709_551_616n);
+  expect(parse('{"k":"7480000000000000", "v": 5}')).toEqual({ k: "7480000000000000", v: 5 });
 });

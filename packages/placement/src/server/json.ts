@@ -1,5 +1,5 @@
 /** JSON as Go programs write and read it: true 64-bit numbers, escapes of HTML's characters, and the words of its decoder's errors. */
-import { inputRefusal } from "./http-routes.ts";
+import { HttpRefusal, inputRefusal, refusal } from "./http-routes.ts";
 
 /** Bigints are written as numbers; `undefined` members are left out. Two spaces and a newline at the end, or one line without. */
 export function goJson(value: unknown, isCompact = false): string {
@@ -14,19 +14,53 @@ export function goJson(value: unknown, isCompact = false): string {
   return isCompact ? escaped : `${escaped}\n`;
 }
 
+/** As Go's decoder has it. */
+const depthMax = 10_000;
+/** Numbers that may be beyond 2^53, outside of strings; sometimes something in a string looks so, too. */
+const wideNumber = /(?:^|[[:,\s])-?\d{16,}\s*(?:[,\]}]|$)/;
+/** Of a body with such numbers: looking at each value takes twenty times as long as reading it does. */
+const wideBytesMax = 1024 * 1024;
+
 /** Whole numbers beyond 2^53 come as bigint. Throws a 400 with Go's words. */
 export function parseGoJson(body: Uint8Array): unknown {
   const text = new TextDecoder().decode(body);
+  if (isTooDeep(text)) throw inputRefusal("exceeded max depth", { Offset: body.length });
   try {
+    if (!wideNumber.test(text)) return JSON.parse(text) as unknown;
+    if (body.length > wideBytesMax) throw refusal(413, "request body too large");
     return JSON.parse(text, function (this: unknown, _key: string, value: unknown, context?: { readonly source?: string }) {
       const source = context?.source;
       if (typeof value !== "number" || source === undefined || Number.isSafeInteger(value) || !/^-?\d+$/.test(source)) return value;
       return BigInt(source);
     } as (this: unknown, key: string, value: unknown) => unknown);
-  } catch {
+  } catch (error) {
+    if (error instanceof HttpRefusal) throw error;
     const { message, offset } = syntaxError(text);
     throw inputRefusal(message, { Offset: offset });
   }
+}
+
+/** Before it is read: what is that deep would overflow the stack of whoever walks it. Brackets in strings count only when there are many. */
+function isTooDeep(text: string): boolean {
+  let opened = 0;
+  for (let at = 0; at < text.length && opened <= depthMax; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x5b || code === 0x7b) opened++;
+  }
+  if (opened <= depthMax) return false;
+  let depth = 0;
+  let isInString = false;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (isInString) {
+      if (code === 0x5c) at++;
+      else if (code === 0x22) isInString = false;
+    } else if (code === 0x22) isInString = true;
+    else if (code === 0x5b || code === 0x7b) {
+      if (++depth > depthMax) return true;
+    } else if (code === 0x5d || code === 0x7d) depth--;
+  }
+  return false;
 }
 
 class Stop extends Error {
@@ -87,7 +121,7 @@ export function syntaxError(text: string): { readonly message: string; readonly 
     }
   };
   const value = (what: string, depth: number): void => {
-    if (depth > 10_000) throw new Stop("exceeded max depth", at + 1);
+    if (depth > depthMax) throw new Stop("exceeded max depth", at + 1);
     space();
     if (at >= text.length) end();
     const character = text[at] as string;

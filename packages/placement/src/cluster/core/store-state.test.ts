@@ -57,6 +57,9 @@ describe("put", () => {
     expect(() => putStore([], meta(1, { labels: [] }), strict, 5)).toThrow("need to specify the key: zone ");
     expect(() => putStore([], meta(1), { ...strict, locationLabels: [] }, 5)).toThrow("store label key: zone ");
     expect(mergeLabels([{ key: "Zone", value: "a" }], [{ key: "zone", value: "b" }])).toEqual([{ key: "zone", value: "b" }]);
+    const many = Array.from({ length: 100_000 }, (_, i) => ({ key: `k${i}`, value: "v" }));
+    expect(() => putStore([meta(1)], meta(1, { labels: many }), rules, 5)).toThrow("a store has 100000 labels, the most is 256");
+    expect(() => checkLabelForm(many)).toThrow("the most is 256");
     expect(() => checkLabelForm([{ key: "bad!key", value: "v" }])).toThrow('bad!key does not match format "^[$]?');
   });
 });

@@ -48,8 +48,16 @@ export function mergeLabels(labels: readonly Label[], added: readonly Label[]): 
   return merged;
 }
 
-/** Throws `labelForm`. */
+/** Each decision about a region looks at all labels of all stores. */
+const labelsMax = 256;
+
+function checkLabelCount(labels: readonly Label[]): void {
+  if (labels.length > labelsMax) throw pdErrors.tooManyLabels([labels.length, labelsMax]);
+}
+
+/** Throws `labelForm`, `tooManyLabels`. */
 export function checkLabelForm(labels: readonly Label[]): void {
+  checkLabelCount(labels);
   for (const { key, value } of labels) {
     if (!labelKeyForm.test(key)) throw pdErrors.labelForm([key]);
     if (!labelValueForm.test(value)) throw pdErrors.labelForm([value]).with({ annotate: "label value" });
@@ -62,8 +70,9 @@ export interface StoreRules {
   readonly clusterVersion: string;
 }
 
-/** Throws `labelMissing`, `labelUnknown`. */
+/** Throws `tooManyLabels`, `labelMissing`, `labelUnknown`. */
 export function checkLabels(labels: readonly Label[], rules: StoreRules): void {
+  checkLabelCount(labels);
   if (!rules.strictlyMatchLabel) return;
   for (const key of rules.locationLabels)
     if (!labels.some((label) => sameText(label.key, key) && label.value !== "")) throw pdErrors.labelMissing([key]);
@@ -73,6 +82,7 @@ export function checkLabels(labels: readonly Label[], rules: StoreRules): void {
 /** A store registers, or registers again after a restart. `regionCount`: small clusters need no preparing. */
 export function putStore(others: readonly StoreMeta[], store: StoreMeta, rules: StoreRules, nowMs: number): StoreMeta {
   if (store.id === 0) throw pdErrors.invalidBootstrap(["invalid put store", 0n]);
+  checkLabelCount(store.labels);
   if (!isSemver(store.version)) throw pdErrors.clusterVersion([store.version]);
   if (!isCompatible(rules.clusterVersion, store.version)) throw pdErrors.storeVersion([rules.clusterVersion, store.version]);
   for (const other of others)

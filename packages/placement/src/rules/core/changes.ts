@@ -149,16 +149,18 @@ export function separateTwins(inputs: readonly RuleInput[]): {
   readonly warnings: readonly string[];
 } {
   const taken = new Set(inputs.map((rule) => ruleKey(rule.groupId, rule.id)));
-  const seen = new Set<string>();
+  /** By key: the least suffix that is not tried yet. */
+  const seen = new Map<string, number>();
   const warnings: string[] = [];
   const rules = inputs.map((rule) => {
     const key = ruleKey(rule.groupId, rule.id);
-    if (!seen.has(key)) {
-      seen.add(key);
+    let number = seen.get(key);
+    if (number === undefined) {
+      seen.set(key, 2);
       return rule;
     }
-    let number = 2;
     while (taken.has(ruleKey(rule.groupId, `${rule.id}-${number}`))) number++;
+    seen.set(key, number + 1);
     const renamed = { ...rule, id: `${rule.id}-${number}` };
     taken.add(ruleKey(renamed.groupId, renamed.id));
     warnings.push(

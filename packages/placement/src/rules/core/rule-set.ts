@@ -40,6 +40,8 @@ export interface RuleChanges {
 }
 
 const everything = new Uint8Array(0);
+/** Of all ranges together: rules that all overlap would fill the memory with the square of their number. */
+const coveringMax = 1_000_000;
 
 /** Throws `RuleRefusal` when a range is left without rules, or without a voter or leader, or with two leaders. */
 export function buildRuleSet(rules: ReadonlyMap<string, Rule>, groups: ReadonlyMap<string, RuleGroup>): RuleSet {
@@ -80,6 +82,7 @@ function buildRanges(rules: Rule[], groups: ReadonlyMap<string, RuleGroup>): rea
   const ranges: RuleRange[] = [];
   let active: Rule[] = [];
   let next = 0;
+  let coveringCount = 0;
   for (const [at, startKey] of sorted.entries()) {
     const endKey = sorted[at + 1] ?? everything;
     let isChanged = at === 0;
@@ -91,6 +94,8 @@ function buildRanges(rules: Rule[], groups: ReadonlyMap<string, RuleGroup>): rea
       isChanged = true;
     }
     if (isChanged) active.sort(order);
+    coveringCount += active.length;
+    if (coveringCount > coveringMax) throw buildRefusal(`too many rules overlap, in ${sorted.length} ranges`);
     const covering = [...active];
     const effective = applyOverrides(covering, groups);
     checkRange(effective, startKey, endKey);
