@@ -69,6 +69,8 @@ export class Peer {
   /** The region that took this one in elsewhere; 0 as far as is known here. */
   mergedInto = 0;
   isInstalling = false;
+  /** The end of the last snapshot that was put in its place. */
+  installed: Promise<void> | null = null;
   /** Readies that wait until a snapshot is installed. */
   deferred: Ready[] = [];
 

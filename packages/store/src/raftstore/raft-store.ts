@@ -157,6 +157,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   readonly #listeners: ((region: RegionDescription, term: number) => void)[] = [];
   /** Regions whose replica here was given up. */
   readonly damaged = new Set<number>();
+  /** Regions whose last replica here is not gone from the disk yet: a successor would find its log, and lose its files. */
+  readonly #leaving = new Set<number>();
   readonly #background = new Set<Promise<void>>();
 
   // ── of a turn ──
@@ -226,11 +228,13 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     const states: RegionState[] = [];
     for await (const block of engine.scan("local", regionStates)) for (const { value } of block) states.push(decodeRegionState(value));
     await this.#giveUpDamaged(states);
+    await this.#dropLeftLogs(states);
     const installs: { readonly peer: Peer; readonly file: SnapshotFile }[] = [];
     for (const state of states) {
       if (state.kind === "tombstone") continue;
       const peer = this.#load(state);
       if (state.kind === "applying") {
+        peer.isInstalling = true;
         const { snapshot } = state;
         assert(snapshot !== null, "an applying region names its snapshot");
         installs.push({
@@ -246,7 +250,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       onUnreachable: (storeId: number) => this.#onUnreachable(storeId),
     };
     await this.transport.start(handlers, { clusterId: this.clusterId, storeId: this.storeId });
-    for (const { peer, file } of installs) this.background(this.#install(peer, file, null));
+    for (const { peer, file } of installs) this.#startInstall(peer, file, null);
     await this.snapshots.removeOthers(new Set(installs.map(({ file }) => file.path)));
     this.pd.onRegionAction((action) => this.onRegionAction(action));
     this.pd.onConnected(() => {
@@ -341,6 +345,17 @@ export class RaftStore implements RegionKv, AsyncDisposable {
         places: log.damages.map(({ file, offset }) => `${file}:${offset}`).join(", "),
         regions: [...this.damaged].join(","),
       });
+  }
+
+  /** A crash came between the end of a replica and that of its log: a successor must not take it for its own. */
+  async #dropLeftLogs(states: readonly RegionState[]): Promise<void> {
+    const batch = new LogBatch();
+    for (const { kind, region } of states) {
+      const left = kind === "tombstone" ? this.log.log(region.id) : undefined;
+      // A successor without data has no entries yet; its vote counts.
+      if (left !== undefined && (left.base.index > 0 || left.slots.length > 0)) this.log.destroy(batch, left);
+    }
+    await this.log.append(batch);
   }
 
   #load(state: RegionState): Peer {
@@ -813,6 +828,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   }
 
   mayCreate(regionId: number, peerId: number): boolean {
+    if (this.#leaving.has(regionId)) return false;
     const bytes = this.engine.get("local", regionStateKey(regionId));
     return bytes === null || decodeRegionState(bytes).peerId < peerId;
   }
@@ -1344,13 +1360,19 @@ export class RaftStore implements RegionKv, AsyncDisposable {
 
   /** Its log goes once the engine is durable with what took the region's place (SPEC S2). */
   #dropLog(peer: Peer): void {
+    this.#leaving.add(peer.regionId);
     const work = async (): Promise<void> => {
       await this.engine.sync();
       if (this.#isClosed) return;
-      this.log.destroy(this.#batch, peer.log);
-      this.#flushSoon();
+      this.#destroyLog(peer, () => this.#leaving.delete(peer.regionId));
     };
     this.background(work());
+  }
+
+  #destroyLog(peer: Peer, whenDurable: () => void): void {
+    this.log.destroy(this.#batch, peer.log);
+    this.#after.push({ peer, last: null, messages: [], counts: false, whenDurable });
+    this.#flushSoon();
   }
 
   /** Takes a peer out of memory: nothing reaches it any more. */
@@ -1379,21 +1401,21 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     this.#forget(peer);
     const placeholder = { region: peer.region } as Peer;
     if (hadData) this.ranges.add(placeholder);
+    this.#leaving.add(peer.regionId);
     try {
+      // What puts a snapshot in its place would write over its tombstone, and into what is others' by then.
+      await peer.installed;
       while (this.#isApplying && peer.isApplying) await this.turnEnd();
       const state: RegionState = { kind: "tombstone", region: last, peerId: peer.id, merge: null, snapshot: null };
       await this.engine.write([regionStateWrite(state), { kind: "delete", family: "local", key: applyStateKey(peer.regionId) }], {
         sync: true,
       });
-      await new Promise<void>((done) => {
-        this.log.destroy(this.#batch, peer.log);
-        this.#after.push({ peer, last: null, messages: [], counts: false, whenDurable: done });
-        this.#flushSoon();
-      });
+      await new Promise<void>((done) => this.#destroyLog(peer, done));
       if (hadData) await this.#clearRange(range);
       await this.snapshots.forget(peer.regionId);
     } finally {
       if (hadData) this.ranges.remove(placeholder);
+      this.#leaving.delete(peer.regionId);
     }
   }
 
@@ -1472,7 +1494,13 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     const file = peer.snapshot;
     assert(file !== null && file.index === ready.snapshot?.index, "a snapshot is on disk before the peer hears of it");
     peer.snapshot = null;
-    this.background(this.#install(peer, file, ready));
+    this.#startInstall(peer, file, ready);
+  }
+
+  #startInstall(peer: Peer, file: SnapshotFile, ready: Ready | null): void {
+    const work = this.#install(peer, file, ready);
+    peer.installed = work.catch(() => {}); // the store ends with it
+    this.background(work);
   }
 
   /**
@@ -1487,8 +1515,10 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     this.ranges.remove(peer);
     const swallowed = this.ranges.overlapping(region);
     for (const other of swallowed) this.#forget(other);
-    // What they had outside of the snapshot's range stays taken until it is cleared.
-    const rests = swallowed.flatMap((other) => restsOf(other.region, region)).map((rest) => ({ region: rest }) as Peer);
+    // What they, and this peer, had outside of the snapshot's range stays taken until it is cleared: its next owner may be on its way.
+    const rests = [...swallowed.map((other) => other.region), ...(old === null ? [] : [old])]
+      .flatMap((before) => restsOf(before, region))
+      .map((rest) => ({ region: rest }) as Peer);
     for (const rest of rests) this.ranges.add(rest);
     peer.setRegion(region);
     peer.kind = "applying";
@@ -1520,13 +1550,13 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       await this.#clearRange({ start: rest.region.startKey, end: rest.region.endKey });
       this.ranges.remove(rest);
     }
-    if (old !== null) await this.#clearRange({ start: old.startKey, end: old.endKey });
     await this.#clearRange({ start: region.startKey, end: region.endKey });
     await this.snapshots.ingest(file, region);
     await this.engine.write([regionStateWrite({ ...state, kind: "normal", snapshot: null })], { sync: true });
     this.#forgetReadSnapshot();
     await this.snapshots.remove(file);
     this.stats.snapshotsInstalled++;
+    peer.isInstalling = false;
     if (peer.isDestroyed) return;
     peer.kind = "normal";
     peer.applied = base.index;
@@ -1534,7 +1564,6 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     peer.truncated = base;
     peer.log.appliedIndex = base.index;
     peer.isMeasured = false;
-    peer.isInstalling = false;
     if (ready === null) peer.raft.setMembership(membershipOf(region));
     else peer.raft.snapshotPersisted(base.index);
     for (const message of ready?.messagesAfterPersist ?? []) this.#send(peer, message);
@@ -1740,6 +1769,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
 /** The parts of `region` that `other` does not cover. */
 function restsOf(region: Region, other: Region): Region[] {
   const rests: Region[] = [];
+  const isBefore = region.endKey.length > 0 && compareKeys(region.endKey, other.startKey) <= 0;
+  const isBehind = other.endKey.length > 0 && compareKeys(other.endKey, region.startKey) <= 0;
+  if (isBefore || isBehind) return [region];
   if (compareKeys(region.startKey, other.startKey) < 0) rests.push({ ...region, endKey: other.startKey });
   const isLonger = other.endKey.length > 0 && (region.endKey.length === 0 || compareKeys(region.endKey, other.endKey) > 0);
   if (isLonger) rests.push({ ...region, startKey: other.endKey });

@@ -3,13 +3,16 @@ import type { World } from "@skein/base";
 import { describe, expect, test } from "vitest";
 import type { Engine } from "../engine/engine.ts";
 import { decodeRegionState, regionStateKey } from "./core/codec.ts";
-import { type Region } from "./core/region.ts";
-import { StoreCluster, storm } from "./testing/cluster.ts";
+import type { Region } from "./core/region.ts";
+import type { RaftStoreOptions } from "./options.ts";
+import { StoreCluster } from "./testing/cluster.ts";
 
 /** How long writes of the engine and syncs of the log take: virtual ms. */
 class Slowness {
   engineMs = 0;
   logMs = 0;
+  /** More for the removal of a whole family. */
+  clearAllMs = 0;
   sleep: (ms: number) => Promise<void> = () => Promise.resolve();
 
   readonly engine = (engine: Engine): Engine => {
@@ -19,7 +22,11 @@ class Slowness {
         if (this.engineMs > 0) await this.sleep(this.engineMs);
         await run(...args);
       };
-    return bound(engine, { write: late(engine.write.bind(engine)), clear: late(engine.clear.bind(engine)) });
+    const clear: Engine["clear"] = async (family, range) => {
+      if (range.start.length === 0 && range.end.length === 0 && this.clearAllMs > 0) await this.sleep(this.clearAllMs);
+      await engine.clear(family, range);
+    };
+    return bound(engine, { write: late(engine.write.bind(engine)), clear: late(clear) });
   };
   readonly world = (world: World): World => {
     const open: World["disk"]["open"] = async (path, options) => {
@@ -31,7 +38,9 @@ class Slowness {
         },
       });
     };
-    return { ...world, disk: bound(world.disk, { open }) };
+    // Who waits turn by turn lets time pass.
+    const clock = bound(world.clock, { afterTurn: (run: () => void) => void world.clock.timer(1, run) });
+    return { ...world, clock, disk: bound(world.disk, { open }) };
   };
 }
 
@@ -44,9 +53,12 @@ function bound<T extends object>(target: T, replaced: Partial<T>): T {
   });
 }
 
-async function started(seed: number): Promise<{ cluster: StoreCluster; slow: Slowness; region: number; last: StoreCluster["machines"][number] }> {
+async function started(
+  seed: number,
+  options: Partial<RaftStoreOptions> = {},
+): Promise<{ cluster: StoreCluster; slow: Slowness; region: number; last: StoreCluster["machines"][number] }> {
   const slow = new Slowness();
-  const cluster = new StoreCluster({ seed, stores: 3, mutate: { engine: slow.engine, world: slow.world } });
+  const cluster = new StoreCluster({ seed, stores: 3, options, mutate: { engine: slow.engine, world: slow.world } });
   slow.sleep = (ms) => new Promise((done) => void cluster.sim.clock.schedule(ms, done));
   await cluster.start(3);
   const region = (cluster.pd.firstRegion as Region).id;
@@ -71,7 +83,10 @@ async function change(cluster: StoreCluster, region: number, storeId: number, is
     const there = peerThere(cluster, region, storeId);
     if (leader === null || (there !== undefined) === isThere) return leader !== null;
     if (leader.peer.proposals.size > 0) return false;
-    const step = there === undefined ? ({ kind: "addVoter", peerId: cluster.pd.nextId(), storeId } as const) : ({ kind: "remove", peerId: there.id, storeId } as const);
+    const step =
+      there === undefined
+        ? ({ kind: "addVoter", peerId: cluster.pd.nextId(), storeId } as const)
+        : ({ kind: "remove", peerId: there.id, storeId } as const);
     cluster.quietly(leader.store.changePeers(region, [step]));
     return false;
   });
@@ -104,8 +119,8 @@ describe("a replica that goes while its store is slow", () => {
     cluster.messages.heal();
     await cluster.until("the replica is gone", () => last.store?.peers.has(region) === false);
     await cluster.sim.pass(1_000);
-    await change(cluster, region, last.storeId, true);
     slow.engineMs = 200;
+    await change(cluster, region, last.storeId, true);
     await cluster.until("a snapshot is put in place", () => last.store?.peers.get(region)?.isInstalling === true);
     const peer = last.store?.peers.get(region);
     const store = last.store as NonNullable<typeof last.store>;
@@ -142,20 +157,26 @@ describe("a replica that goes while its store is slow", () => {
   });
 });
 
-test("storms in which disks are slow", async () => {
+test("S10: what a replica gives up to a split while it is replaced is cleared before its next owner comes", async () => {
   for (let seed = 1; seed <= 6; seed++) {
-    const slow = new Slowness();
-    const timers: { schedule: (ms: number, run: () => void) => unknown }[] = [];
-    slow.sleep = (ms) => new Promise((done) => void (timers[0]?.schedule(ms, done) ?? done()));
-    const late = {
-      engine: slow.engine,
-      world: (world: World) => {
-        timers[0] ??= { schedule: (ms, run) => world.clock.timer(ms, run) };
-        slow.engineMs = 1 + (seed % 3) * 10;
-        slow.logMs = 1 + (seed % 2) * 5;
-        return slow.world(world);
-      },
-    };
-    await storm({ seed, stores: 4, rounds: 150, faults: { loss: 0.02, duplication: 0.03, delayMsMax: 15 }, harm: { split: 0.1, member: 0.3, merge: 0.1, transfer: 0.1, partition: 0.02 }, mutate: late });
+    const { cluster, slow, region, last } = await started(seed, { logGcCountMax: 30 });
+    cutOff(cluster, last.storeId);
+    await cluster.until("the region splits", () => {
+      const leader = cluster.leader(region);
+      if (leader === null || leader.peer.region.version > 1) return leader !== null;
+      if (leader.peer.proposals.size === 0) cluster.quietly(leader.store.split(region, [new TextEncoder().encode("k005")]));
+      return false;
+    });
+    await cluster.until("its log is compacted", () => {
+      const leader = cluster.leader(region);
+      for (const other of cluster.cover() ?? []) if (other.peer.truncated.index < 20) return false;
+      return leader !== null && leader.peer.truncated.index > (last.store?.peers.get(region)?.raft.lastIndex ?? 0);
+    });
+    cluster.isOver = true; // what is written later would hide what is lost
+    slow.clearAllMs = 500 * seed;
+    cluster.messages.heal();
+    await cluster.sim.pass(8_000);
+    slow.clearAllMs = 0;
+    await cluster.settle(10);
   }
 });
