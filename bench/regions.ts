@@ -91,7 +91,7 @@ async function startCluster({ world, folder, signal }: BenchContext, name: strin
 const keyOf = (index: number) => Buffer.from(`k${String(index).padStart(8, "0")}`);
 
 async function idle(context: BenchContext): Promise<Record<string, number>> {
-  const { world, scale, say, signal } = context;
+  const { world, scale, signal } = context;
   const count = Math.round(regionCount * scale);
   await using cluster = await startCluster(context, "idle");
   await using client = createKvClient(world, { endpoints: cluster.pdEndpoints });
@@ -101,7 +101,7 @@ async function idle(context: BenchContext): Promise<Record<string, number>> {
     const keys = Array.from({ length: Math.min(splitsAtOnce, count - from) }, (_, index) => keyOf(from + index));
     await client.split(keys, { isRaw: true });
   }
-  say(`${count} regions were made in ${((world.clock.monotonicMs() - startedMs) / 1000).toFixed(1)} s`);
+  context.say(`${count} regions were made in ${((world.clock.monotonicMs() - startedMs) / 1000).toFixed(1)} s`);
   await untilRest(context, cluster, count);
   const processes = [...cluster.stores, ...cluster.pds];
   const before = await Promise.all(processes.map((each) => cpuSeconds(world, each)));
@@ -111,7 +111,7 @@ async function idle(context: BenchContext): Promise<Record<string, number>> {
   const after = await Promise.all(processes.map((each) => cpuSeconds(world, each)));
   const percents = processes.map((_, index) => (((after[index] ?? 0) - (before[index] ?? 0)) / seconds) * 100);
   const memory = await Promise.all(processes.map((each) => rssMib(world, each)));
-  say(processes.map(({ name }, index) => `${name}: ${percents[index]?.toFixed(1)} %, ${memory[index]?.toFixed(0)} MiB`).join("; "));
+  context.say(processes.map(({ name }, index) => `${name}: ${percents[index]?.toFixed(1)} %, ${memory[index]?.toFixed(0)} MiB`).join("; "));
   const driver = cluster.stores.length;
   const { serves } = await timeRestart(context, cluster, client);
   return {
@@ -123,13 +123,15 @@ async function idle(context: BenchContext): Promise<Record<string, number>> {
   };
 }
 
-/** Until all regions have three replicas, nobody moves anything, and the processes work no less in a window than in the one before. */
-async function untilRest({ world, say, signal }: BenchContext, cluster: RegionCluster, count: number): Promise<void> {
+/** Until all regions have three replicas, nobody moves anything, and the processes work no less than before in three windows running. */
+async function untilRest(context: BenchContext, cluster: RegionCluster, count: number): Promise<void> {
+  const { world, signal } = context;
   const windowMs = 15_000;
   const processes = [...cluster.stores, ...cluster.pds];
   const cpu = async () => (await Promise.all(processes.map((each) => cpuSeconds(world, each)))).reduce((sum, each) => sum + each, 0);
   const startedMs = world.clock.monotonicMs();
-  let last = Number.POSITIVE_INFINITY;
+  let least = Number.POSITIVE_INFINITY;
+  let steady = 0;
   for (;;) {
     const before = await cpu();
     await world.clock.sleep(windowMs, signal);
@@ -140,10 +142,13 @@ async function untilRest({ world, say, signal }: BenchContext, cluster: RegionCl
       readonly miss_peer_region_count?: number;
     } | null;
     const seconds = (world.clock.monotonicMs() - startedMs) / 1000;
-    say(`${seconds.toFixed(0)} s: ${((used * 1e5) / windowMs).toFixed(1)} % CPU, ${operators?.length} operators, ${stats?.count} regions`);
-    if (operators?.length === 0 && (stats?.count ?? 0) >= count && used > last * 0.9) return;
+    context.say(
+      `${seconds.toFixed(0)} s: ${((used * 1e5) / windowMs).toFixed(1)} % CPU, ${operators?.length} operators, ${stats?.count} regions`,
+    );
+    steady = operators?.length === 0 && (stats?.count ?? 0) >= count && used > least * 0.9 ? steady + 1 : 0;
+    if (steady === 3) return;
     if (seconds > 420) throw new Error("the cluster did not come to rest within 7 minutes");
-    last = operators?.length === 0 ? used : Number.POSITIVE_INFINITY;
+    least = Math.min(least, used);
   }
 }
 
@@ -155,7 +160,7 @@ async function restart(context: BenchContext): Promise<Record<string, number>> {
 }
 
 async function restartWithLog(context: BenchContext, name: string): Promise<Record<string, number>> {
-  const { world, scale, say, signal } = context;
+  const { world, scale, signal } = context;
   await using cluster = await startCluster(
     context,
     name,
@@ -171,12 +176,13 @@ async function restartWithLog(context: BenchContext, name: string): Promise<Reco
   }
   const { serves, status, store } = await timeRestart(context, cluster, client);
   const log = (await folderBytes(world, join(store.dataFolder, "raft"))) / mib;
-  say(`the log has ${log.toFixed(0)} MiB`);
+  context.say(`the log has ${log.toFixed(0)} MiB`);
   return { serves, "status page": status, log };
 }
 
 /** Kills a store that does not lead the region of the first key, and starts it when one of the other two has stopped. Seconds. */
-async function timeRestart({ world, say, signal }: BenchContext, cluster: RegionCluster, client: KvClient) {
+async function timeRestart(context: BenchContext, cluster: RegionCluster, client: KvClient) {
+  const { world, signal } = context;
   const raw = client.raw();
   const value = new Uint8Array([1]);
   await raw.put(keyOf(0), value);
@@ -200,7 +206,7 @@ async function timeRestart({ world, say, signal }: BenchContext, cluster: Region
     }
   };
   const [serves, status] = await Promise.all([raw.put(keyOf(0), value).then(since), answers()]);
-  say(
+  context.say(
     `${killed.name} was killed: its status page answers after ${status.toFixed(2)} s, a write that needs it after ${serves.toFixed(2)} s`,
   );
   await stopped.kill("SIGCONT");

@@ -48,9 +48,9 @@ test("pd-ctl hot read names the region that is read hard, and no other", { timeo
       return JSON.parse(stdout) as { readonly as_leader: Readonly<Record<string, HotStore>> };
     };
 
-    let isOver = false;
+    const over = new AbortController();
     const read = async () => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         await Promise.all(Array.from({ length: 16 }, () => raw.get(key("z"))));
         await raw.get(key("a"));
         await world.clock.sleep(20); // some hundreds a second, whatever the machine does meanwhile
@@ -72,7 +72,7 @@ test("pd-ctl hot read names the region that is read hard, and no other", { timeo
       expect((peer?.flow_query ?? 0) / (peer?.flow_keys ?? 1)).toBeCloseTo(1, 5);
       expect(peer?.storeBytes).toBeGreaterThan(8192);
     } finally {
-      isOver = true;
+      over.abort();
       await reading;
     }
   } finally {
