@@ -238,12 +238,20 @@ export class LockResolver {
     const scanMax = 1024;
     let count = 0;
     const patience = () => new Patience(this.world, "the settling of old locks", 120_000, this.closing);
+    let waiting = patience();
     for (let from = new Uint8Array(0); ; ) {
       const region = await this.requests.regions.locate(from, patience());
       const request = { max_version: safePoint, start_key: from, end_key: region.endKey, limit: scanMax };
       const answer = await this.requests.command(region, "ScanLock", request, patience());
       if (answer === moved) continue;
+      const held = answer.error?.locked ?? null;
+      if (held !== null) {
+        // It is about to be written, and is not in the region yet.
+        await waiting.wait("lockFast", kvErrors.lockWaitTimedOut([held.key, held.lock_version]));
+        continue;
+      }
       if (answer.error !== null) throw kvErrors.refused(["a scan of locks", answer.error.abort || answer.error.retryable]);
+      waiting = patience();
       for (const lock of answer.locks) {
         const fate = await this.fateBefore(lock, patience());
         await this.settle([lock], fate, patience());
