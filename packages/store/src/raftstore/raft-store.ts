@@ -177,11 +177,14 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   readonly #scratch = new Encoder(64 * 1024);
   readonly #entryScratch = new Encoder(256 * 1024);
   readonly #readSnapshot: ReadSnapshots;
+  /** In the names of reads: what an earlier life of this store asked may be answered late. */
+  readonly #life: string;
   #nextRead = 0;
 
   constructor(world: World, config: RaftStoreConfig) {
     this.world = world;
     this.#config = config;
+    this.#life = `${world.clock.nowMs()}.${world.random.below(1 << 30)}`;
     this.engine = config.engine;
     this.pd = config.pd;
     this.transport = config.transport;
@@ -308,6 +311,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     }
     let isOurs = !(await pd.isBootstrapped()) && (await pd.bootstrap(storeId, region));
     if (!isOurs) isOurs = (await pd.regionById(region.id))?.peers.some((peer) => peer.id === region.peers[0]?.id) === true;
+    // It may know a bootstrap and not its region: regions reach its members with heartbeats. The store's record came with the
+    // bootstrap, as this store has registered nowhere yet.
+    if (!isOurs) isOurs = (await pd.storeAddress(storeId)) !== null;
     const writes: EngineWrite[] = [{ kind: "delete", family: "local", key: bootstrapKey }];
     if (!isOurs)
       for (const key of [regionStateKey(region.id), applyStateKey(region.id)]) writes.push({ kind: "delete", family: "local", key });
@@ -633,7 +639,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       if (!before.has(id) && progress.match < peer.truncated.index) return true;
       return this.#tick - (peer.heardAt?.get(id) ?? 0) > this.options.heartbeatTicks * 2 + 1;
     });
-    if (voters.length > 1 && silent.length * 2 >= voters.length && silent.length > 1)
+    // Alone, a voter has to begin with somebody that it never heard of.
+    if (before.size > 1 && voters.length > 1 && silent.length * 2 >= voters.length)
       return "too many voters of the new configuration do not answer";
     return null;
   }
@@ -985,7 +992,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       for (const read of reads) read.reject(peer.isLeader ? busy("no leader") : peer.notLeader());
       return;
     }
-    const context = `${peer.id}/${++this.#nextRead}`;
+    const context = `${peer.id}/${this.#life}/${++this.#nextRead}`;
     peer.readsAsked.set(context, reads);
     peer.raft.readIndex(context);
   }
