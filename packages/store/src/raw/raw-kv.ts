@@ -159,14 +159,15 @@ export class RawKv {
     if (family === null) return { kvs: [failedPair(unknownFamily(request.cf))] };
     using snapshot = await this.#kv.snapshot(context);
     const all: KvPair[] = [];
+    let bytes = 0;
     for (const [index, asked] of request.ranges.entries()) {
       // A range without an end goes up to the next one.
       const next = request.ranges[index + 1]?.start_key ?? noValue;
       const end = asked.end_key.length === 0 && !request.reverse ? next : asked.end_key;
       const range = request.reverse ? { start: end, end: asked.start_key } : { start: asked.start_key, end };
       const kvs = await this.#scan(snapshot.reader, snapshot.region, { ...request, limit: request.each_limit, family, range, context });
-      if (kvs === null || bytesOf(all) + bytesOf(kvs) > answerBytesMax) return { kvs: [failedPair(tooMuch)] };
-      all.push(...kvs);
+      if (kvs === null || (bytes += bytesOf(kvs)) > answerBytesMax) return { kvs: [failedPair(tooMuch)] };
+      for (const pair of kvs) all.push(pair);
     }
     return { kvs: all };
   }
@@ -203,7 +204,7 @@ export class RawKv {
         if (found === null) continue;
         const value = request.key_only ? noValue : found.value;
         kvs.push({ key: pair.key, value });
-        if ((bytes += pair.key.length + value.length) > answerBytesMax) return null;
+        if ((bytes += pairBytes + pair.key.length + value.length) > answerBytesMax) return null;
         if (kvs.length === limit) return kvs;
       }
     }
@@ -395,11 +396,13 @@ function familyOf(cf: string): RawFamily | null {
   return cf === "write" || cf === "lock" ? cf : null;
 }
 const unknownFamily = (cf: string): string => `cf ${cf} is unknown: it is default, write or lock`;
+/** What a pair of no length takes while it waits to be sent. */
+const pairBytes = 64;
 const tooMuch = `the answer would be over ${answerBytesMax} bytes: ask for fewer keys at once`;
 const failedPair = (text: string): KvPair => ({ error: { abort: text } });
 
 function bytesOf(kvs: readonly KvPair[]): number {
   let bytes = 0;
-  for (const { key, value } of kvs) bytes += (key?.length ?? 0) + (value?.length ?? 0);
+  for (const { key, value } of kvs) bytes += pairBytes + (key?.length ?? 0) + (value?.length ?? 0);
   return bytes;
 }

@@ -78,7 +78,7 @@ export function deleteRule(before: RuleSet, groupId: string, id: string, facts: 
 export function setRules(before: RuleSet, inputs: readonly RuleInput[], facts: ChangeFacts): Changed {
   const draft = new Draft(before, facts);
   const { rules, warnings } = separateTwins(inputs);
-  draft.warnings.push(...warnings);
+  for (const warning of warnings) draft.warnings.push(warning);
   for (const input of rules) draft.setRule(input, null);
   return draft.done();
 }
@@ -87,7 +87,7 @@ export function batch(before: RuleSet, operations: readonly RuleOperation[], fac
   const draft = new Draft(before, facts);
   const adds = operations.filter(({ action }) => action === "add");
   const { rules, warnings } = separateTwins(adds.map(({ rule }) => rule));
-  draft.warnings.push(...warnings);
+  for (const warning of warnings) draft.warnings.push(warning);
   let nextAdd = 0;
   for (const { rule, action, isByIdPrefix } of operations) {
     if (action === "add") draft.setRule(rules[nextAdd++] as RuleInput, null);
@@ -130,7 +130,7 @@ export function setBundles(before: RuleSet, bundles: readonly BundleInput[], isP
   for (const bundle of bundles)
     draft.groups.set(bundle.groupId, { id: bundle.groupId, index: bundle.groupIndex, isOverride: bundle.isGroupOverride });
   const { rules, warnings } = separateTwins(owned.map(({ rule, groupId }) => ({ ...rule, groupId: rule.groupId || groupId })));
-  draft.warnings.push(...warnings);
+  for (const warning of warnings) draft.warnings.push(warning);
   for (const [index, rule] of rules.entries()) draft.setRule(rule, owned[index]?.groupId ?? null);
   return draft.done();
 }

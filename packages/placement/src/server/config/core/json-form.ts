@@ -192,7 +192,7 @@ export function takeSection<T extends object>(
 ): T {
   const next: Record<string, unknown> = { ...(section as Readonly<Record<string, unknown>>) };
   for (const [key, value] of Object.entries(changes)) {
-    const item = form.items[key];
+    const item = Object.hasOwn(form.items, key) ? form.items[key] : undefined;
     if (item === undefined) {
       onUnknown(key);
       continue;

@@ -68,9 +68,9 @@ export function applyChanges(config: DynamicConfig, changes: JsonObject): Dynami
 function placeOf(key: string): readonly [string, string | null] {
   const dot = key.indexOf(".");
   if (dot >= 0) return [key.slice(0, dot), key.slice(dot + 1)];
-  if (key in scheduleForm.items) return ["schedule", key];
-  if (key in replicationForm.items) return ["replication", key];
-  if (key in pdServerForm.items) return ["pd-server", key];
+  if (Object.hasOwn(scheduleForm.items, key)) return ["schedule", key];
+  if (Object.hasOwn(replicationForm.items, key)) return ["replication", key];
+  if (Object.hasOwn(pdServerForm.items, key)) return ["pd-server", key];
   return [key, null];
 }
 
