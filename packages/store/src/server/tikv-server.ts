@@ -28,6 +28,7 @@ import { connectDetector } from "./detector-line.ts";
 import { createStoreMetrics } from "./metrics.ts";
 import { raftOptionsOf } from "./raft-options.ts";
 import { startStatusServer } from "./status-server.ts";
+import { keepTimestampLimit } from "./timestamp-limit.ts";
 import { storeVersion } from "./version.ts";
 
 export interface TikvServer {
@@ -46,9 +47,6 @@ export interface ProcessFacts {
   cpuSeconds(): number;
 }
 
-/** How far ahead of the placement driver's clock a client's timestamp may be. */
-const timestampDriftMs = 3_600_000;
-const timestampPollMs = 10_000;
 /** For the leaders to move away. */
 const handOverMsMax = 5_000;
 const handOverStepMs = 200;
@@ -208,7 +206,7 @@ export async function startTikvServer(
   log.info("the store serves", { store: store.storeId, addr: config.addr, cluster: clusterId });
 
   const background = stack.use(new TaskGroup(ending.signal));
-  background.spawn((signal) => keepTimestampLimit(world, pd, concurrency, signal));
+  background.spawn((signal) => keepTimestampLimit(world, () => pd.tso(), concurrency, signal));
   background.spawn((signal) => collectGarbage(world, pd, transactions, config.integer("gc.poll-interval"), signal));
   if (config.enableTtl)
     background.spawn((signal) => cleanExpired(world, store, raw, config.integer("storage.ttl-check-poll-interval"), signal));
@@ -281,17 +279,6 @@ async function freshTimestamp(world: World, pd: PdClient, signal: AbortSignal): 
       world.log.warn("no timestamp from the placement driver yet", { error });
       await world.clock.sleep(retryMs, signal);
     }
-  }
-}
-
-/** Goes on with this machine's own clock while the placement driver is away: only what is far off is refused. */
-async function keepTimestampLimit(world: World, pd: PdClient, concurrency: ConcurrencyManager, signal: AbortSignal): Promise<void> {
-  const first = await freshTimestamp(world, pd, signal);
-  const beganMs = world.clock.monotonicMs();
-  for (;;) {
-    const nowMs = Number(first >> 18n) + (world.clock.monotonicMs() - beganMs);
-    concurrency.setLimit(BigInt(Math.floor(nowMs + timestampDriftMs)) << 18n);
-    await world.clock.sleep(timestampPollMs, signal);
   }
 }
 
