@@ -27,6 +27,8 @@ const folder = join(checkoutFolder, ".cache", "playground");
 const controlFile = (name: string) => join(folder, `${name}.json`);
 const lineBytesMax = 64 * 1024;
 const answerTimeoutMs = 120_000;
+/** Anyone on this machine may connect: who says nothing must not keep the user out for long. */
+const askTimeoutMs = 5_000;
 
 /** Whether a playground of this name runs. */
 export async function readControl(world: World, name: string): Promise<ControlFile | null> {
@@ -67,14 +69,23 @@ async function answer(
 ): Promise<void> {
   let result: ControlAnswer;
   try {
-    const request = JSON.parse(await readLine(world, stream)) as Partial<ControlRequest>;
-    if (request.token !== token) throw new Error("wrong token");
+    const request = requestOf(await readLine(world, stream, askTimeoutMs));
+    if (request?.token !== token) throw new Error("wrong token");
     const words = Array.isArray(request.words) ? request.words.map(String) : [];
     result = { ok: true, lines: await run(words) };
   } catch (error) {
     result = { ok: false, lines: [causeText(error)] };
   }
   stream.write(`${JSON.stringify(result)}\n`);
+}
+
+/** Null for what is none: who cannot say the token hears no more than that. */
+function requestOf(line: string): Partial<ControlRequest> | null {
+  try {
+    return JSON.parse(line) as Partial<ControlRequest> | null;
+  } catch {
+    return null;
+  }
 }
 
 /** Null when no playground of this name runs. */
@@ -84,14 +95,14 @@ export async function askControl(world: World, name: string, words: readonly str
   const stream = await world.network.connect({ host: "127.0.0.1", port: control.port, timeoutMs: 5_000 });
   try {
     stream.write(`${JSON.stringify({ token: control.token, words } satisfies ControlRequest)}\n`);
-    return JSON.parse(await readLine(world, stream)) as ControlAnswer;
+    return JSON.parse(await readLine(world, stream, answerTimeoutMs)) as ControlAnswer;
   } finally {
     stream.destroy();
   }
 }
 
-async function readLine(world: World, stream: Duplex): Promise<string> {
-  const timer = world.clock.timer(answerTimeoutMs, () => stream.destroy(new Error("no answer")));
+async function readLine(world: World, stream: Duplex, timeoutMs: number): Promise<string> {
+  const timer = world.clock.timer(timeoutMs, () => stream.destroy(new Error("no answer")));
   try {
     let bytes = Buffer.alloc(0);
     for await (const part of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
