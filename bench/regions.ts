@@ -102,7 +102,10 @@ async function idle(context: BenchContext): Promise<Record<string, number>> {
     await client.split(keys, { isRaw: true });
   }
   context.say(`${count} regions were made in ${((world.clock.monotonicMs() - startedMs) / 1000).toFixed(1)} s`);
+  // One store leads all of them at first: with the defaults moving leaders alone would take minutes.
+  await setLeaderMoves(cluster, { limit: 64, batch: 10 });
   await untilRest(context, cluster, count);
+  await setLeaderMoves(cluster, { limit: 4, batch: 4 });
   const processes = [...cluster.stores, ...cluster.pds];
   const before = await Promise.all(processes.map((each) => cpuSeconds(world, each)));
   const fromMs = world.clock.monotonicMs();
@@ -121,6 +124,16 @@ async function idle(context: BenchContext): Promise<Record<string, number>> {
     "rss of the placement driver": memory[driver] ?? 0,
     restart: serves,
   };
+}
+
+async function setLeaderMoves(cluster: RegionCluster, { limit, batch }: { readonly limit: number; readonly batch: number }): Promise<void> {
+  for (const [path, body] of [
+    ["/pd/api/v1/config", { "leader-schedule-limit": limit }],
+    ["/pd/api/v1/scheduler-config/balance-leader-scheduler/config", { batch }],
+  ] as const) {
+    const { status, text } = await cluster.post(path, body);
+    if (status !== 200) throw new Error(`${path}: ${status} ${text}`);
+  }
 }
 
 /** Until all regions have three replicas, nobody moves anything, and the processes work no less than before in three windows running. */
