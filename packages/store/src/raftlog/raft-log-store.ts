@@ -202,6 +202,15 @@ export class RaftLogStore implements AsyncDisposable {
     return log;
   }
 
+  /** A log that begins anew in memory: what is on its way to the disk for the one before changes nothing in it. Nothing is written. */
+  renew(regionId: number, base: LogPosition): RegionLog {
+    const before = this.#logs.get(regionId);
+    if (before !== undefined) this.#uncache(before);
+    const log = new RegionLog(regionId, base);
+    this.#logs.set(regionId, log);
+    return log;
+  }
+
   // ── what goes into a batch ──────────────────────────────────────────────────────────────────────────────────────────
 
   entries(batch: LogBatch, log: RegionLog, entries: readonly Entry[]): void {

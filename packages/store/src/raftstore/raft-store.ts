@@ -1312,9 +1312,13 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       if (bytes === null || decodeRegionState(bytes).kind !== "normal" || decodeRegionState(bytes).peerId !== own.id) continue;
       // A peer without data may have voted already: its term and vote are in the log, and stay.
       if (there !== undefined) this.#forget(there);
-      const known = this.log.log(region.id);
-      // What it said last may be on its way to the disk; what the child says comes after it.
-      if (there !== undefined && known !== undefined) known.hardState = there.saidHardState;
+      if (there !== undefined) {
+        // What it said last, and where its log began, may be on their way to the disk; what the child says comes after it.
+        const log = this.log.renew(region.id, initialApplyState.truncated);
+        log.hardState = there.saidHardState;
+        this.log.reset(this.#batch, log, log.base);
+        this.log.hardState(this.#batch, log, log.hardState);
+      }
       const child = this.#addPeer(region, own.id, initialApplyState, this.#mayHaveForgotten(region.id));
       child.approximateBytes = peer.approximateBytes;
       child.approximateKeys = peer.approximateKeys;

@@ -5,7 +5,7 @@ import type { Engine } from "../engine/engine.ts";
 import { decodeRegionState, regionStateKey } from "./core/codec.ts";
 import type { Region } from "./core/region.ts";
 import type { RaftStoreOptions } from "./options.ts";
-import { StoreCluster } from "./testing/cluster.ts";
+import { StoreCluster, storm } from "./testing/cluster.ts";
 
 /** How long writes of the engine and syncs of the log take: virtual ms. */
 class Slowness {
@@ -178,5 +178,30 @@ test("S10: what a replica gives up to a split while it is replaced is cleared be
     await cluster.sim.pass(8_000);
     slow.clearAllMs = 0;
     await cluster.settle(10);
+  }
+});
+
+test("storms in which disks are slow", async () => {
+  for (let seed = 1; seed <= 8; seed++) {
+    const slow = new Slowness();
+    const timers: { schedule: (ms: number, run: () => void) => unknown }[] = [];
+    slow.sleep = (ms) => new Promise((done) => void (timers[0]?.schedule(ms, done) ?? done()));
+    const late = {
+      engine: slow.engine,
+      world: (world: World) => {
+        timers[0] ??= { schedule: (ms, run) => world.clock.timer(ms, run) };
+        slow.engineMs = 1 + (seed % 3) * 10;
+        slow.logMs = 1 + (seed % 2) * 5;
+        return slow.world(world);
+      },
+    };
+    await storm({
+      seed,
+      stores: 4,
+      rounds: 150,
+      faults: { loss: 0.02, duplication: 0.03, delayMsMax: 15 },
+      harm: { split: 0.1, member: 0.3, merge: 0.1, transfer: 0.1, partition: 0.02 },
+      mutate: late,
+    });
   }
 });
