@@ -151,9 +151,16 @@ const rows: readonly Row[] = [
   row("KvBufferBatchGet", "BufferBatchGet", "error", () => failure("error", "the store does not take pipelined transactions")),
 ];
 
+const splitKeysMax = 10_000;
+/** A border of a region is in all that is said about the region, by everyone: heartbeats, answers, refusals. */
+const splitKeyBytesMax = 16 * 1024;
+
 async function splitRegion(services: CommandServices, request: kvrpcpb.SplitRegionRequest, context: RegionContext): Promise<object> {
   const asked = request.split_keys.length > 0 ? request.split_keys : request.split_key.length > 0 ? [request.split_key] : [];
   if (asked.length === 0) return { errors: [{ abort: "no keys to split at" }] };
+  if (asked.length > splitKeysMax) return { errors: [{ abort: `${asked.length} keys to split at, the most is ${splitKeysMax}` }] };
+  const long = asked.find((key) => key.length > splitKeyBytesMax);
+  if (long !== undefined) return { errors: [{ abort: `a key to split at has ${long.length} bytes, the most is ${splitKeyBytesMax}` }] };
   let keys = asked.map((key) => (request.is_raw_kv ? key : encodeKey(key)));
   {
     using snapshot = await services.kv.snapshot(context);

@@ -200,6 +200,19 @@ describe("requests that make no sense", () => {
     });
   });
 
+  test("keys to split at are not enormous, and not without number", async () => {
+    await using it = await start();
+    const client = createRpcClient(world, `127.0.0.1:${it.store.port}`);
+    const split = async (keys: readonly Uint8Array[]) =>
+      (await client.request(methods.SplitRegion, { context: it.context, split_keys: keys })).errors.map(({ abort }) => abort);
+    expect(await split([Buffer.alloc(1024 * 1024, "z")])).toEqual(["a key to split at has 1048576 bytes, the most is 16384"]);
+    expect(await split(Array.from({ length: 10_001 }, (_, i) => Buffer.from(`k${i}`)))).toEqual([
+      "10001 keys to split at, the most is 10000",
+    ]);
+    client[Symbol.dispose]();
+    await lives(it);
+  });
+
   test("a timestamp from the far future does not move the commits of others there", async () => {
     await using it = await start();
     const { transactions } = it.store;
