@@ -1462,7 +1462,16 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     // destroyed here at the very epoch may have done so elsewhere.
     const last = target?.region ?? this.#tombstoneOf(merge.target.id);
     const hasMovedOn = last !== null && (last.version > merge.target.version || last.confVer > merge.target.confVer);
-    if (!hasMovedOn || !peer.isLeader) return;
+    if (!peer.isLeader) return;
+    if (!hasMovedOn) {
+      // Without the target here nobody can see what became of it: another store's peer leads then, and decides.
+      const others = membershipOf(peer.region).voters.filter((id) => id !== peer.id);
+      const round = Math.floor(peer.mergeTicks / this.options.electionTicks);
+      const next = others[round % Math.max(1, others.length)];
+      if (target === undefined && peer.mergeTicks >= this.options.electionTicks && next !== undefined && !peer.raft.isTransferring)
+        this.transferLeader(peer.regionId, next);
+      return;
+    }
     const { confVer, version } = peer.region;
     this.background(this.propose(peer, { kind: "rollbackMerge", epoch: { confVer, version }, commit: merge.commit }).catch(() => {}));
   }

@@ -5,7 +5,7 @@ import type { Engine } from "../engine/engine.ts";
 import { decodeRegionState, regionStateKey } from "./core/codec.ts";
 import type { Region } from "./core/region.ts";
 import type { RaftStoreOptions } from "./options.ts";
-import { StoreCluster, storm } from "./testing/cluster.ts";
+import { StoreCluster } from "./testing/cluster.ts";
 
 /** How long writes of the engine and syncs of the log take: virtual ms. */
 class Slowness {
@@ -181,27 +181,25 @@ test("S10: what a replica gives up to a split while it is replaced is cleared be
   }
 });
 
-test("storms in which disks are slow", async () => {
-  for (let seed = 1; seed <= 8; seed++) {
-    const slow = new Slowness();
-    const timers: { schedule: (ms: number, run: () => void) => unknown }[] = [];
-    slow.sleep = (ms) => new Promise((done) => void (timers[0]?.schedule(ms, done) ?? done()));
-    const late = {
-      engine: slow.engine,
-      world: (world: World) => {
-        timers[0] ??= { schedule: (ms, run) => world.clock.timer(ms, run) };
-        slow.engineMs = 1 + (seed % 3) * 10;
-        slow.logMs = 1 + (seed % 2) * 5;
-        return slow.world(world);
-      },
-    };
-    await storm({
-      seed,
-      stores: 4,
-      rounds: 150,
-      faults: { loss: 0.02, duplication: 0.03, delayMsMax: 15 },
-      harm: { split: 0.1, member: 0.3, merge: 0.1, transfer: 0.1, partition: 0.02 },
-      mutate: late,
-    });
-  }
+describe("storms in which disks are slow", () => {
+  const harm = { split: 0.1, member: 0.3, merge: 0.1, transfer: 0.1, partition: 0.02 };
+  test.each([...[1, 2, 3, 4, 5, 6].map((seed) => ({ seed, crash: 0 })), ...[14, 15, 16, 17].map((seed) => ({ seed, crash: 0.08 }))])(
+    "seed $seed, crashes $crash",
+    async ({ seed, crash }) => {
+      const slow = new Slowness();
+      const cluster = new StoreCluster({ seed, stores: 4, mutate: { engine: slow.engine, world: slow.world } });
+      slow.sleep = (ms) => new Promise((done) => void cluster.sim.clock.schedule(ms, done));
+      slow.engineMs = 1 + (seed % 3) * 10;
+      slow.logMs = 1 + (seed % 2) * 5;
+      await cluster.start(3);
+      cluster.messages.faults = { loss: 0.02, duplication: 0.03, delayMsMax: 15 };
+      for (let i = 0; i < 4; i++) cluster.client(i, 8);
+      for (let round = 0; round < 150; round++) {
+        await cluster.sim.pass(50);
+        cluster.throwFailures();
+        cluster.harm({ ...harm, crash });
+      }
+      await cluster.settle(8);
+    },
+  );
 });

@@ -240,7 +240,7 @@ export class StoreCluster {
   #route(key: string, random: Random): { readonly store: RaftStore; readonly peer: Peer } | null {
     const candidates = this.up.flatMap(({ store }) => {
       const peer = store.ranges.at(bytes(key));
-      return peer === undefined || peer.region.peers.length === 0 ? [] : [{ store, peer }];
+      return peer === undefined || store.peers.get(peer.region.id) !== peer || peer.region.peers.length === 0 ? [] : [{ store, peer }];
     });
     const leaders = candidates.filter(({ peer }) => peer.isLeader);
     if (leaders.length > 0) return random.pick(leaders);
@@ -273,7 +273,7 @@ export class StoreCluster {
     if (replicaRead) {
       const followers = this.up.flatMap(({ store }) => {
         const peer = store.ranges.at(bytes(key));
-        return peer === undefined || peer.region.peers.length === 0 ? [] : [{ store, peer }];
+        return peer === undefined || store.peers.get(peer.region.id) !== peer || peer.region.peers.length === 0 ? [] : [{ store, peer }];
       });
       at = random.pick(followers);
     }
