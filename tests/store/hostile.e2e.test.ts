@@ -308,6 +308,13 @@ describe("messages that are none", () => {
             }),
           );
       });
+    // What is over the limit of headers may end the connection.
+    for (const address of [pd.address, store.address])
+      await withSession(address, (session) =>
+        Promise.all(
+          Array.from({ length: 50 }, (_, i) => call(session, `/${"x".repeat(4_000 * (i % 5))}`, bad["noise"] ?? new Uint8Array(0))),
+        ),
+      );
     expect(quiet).toEqual([]);
   }, 30_000);
 
