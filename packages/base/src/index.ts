@@ -1,6 +1,6 @@
 export { AssertionError, assert, assertNever } from "./core/assert.ts";
 export type { Branded } from "./core/brand.ts";
-export { ByteReader, ByteWriter, ShortInputError } from "./core/bytes.ts";
+export { ByteReader, ByteWriter, compareBytes, ShortInputError } from "./core/bytes.ts";
 export { formatDuration, parseDuration } from "./core/duration.ts";
 export {
   CodedError,

@@ -1,16 +1,8 @@
 /** Keys as values: order, ranges, neighbours. An empty end of a range is the end of all keys. */
-
-export function compareKeys(a: Uint8Array, b: Uint8Array): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const difference = (a[i] as number) - (b[i] as number);
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
-}
+import { compareBytes } from "@skein/base";
 
 export function inRange(key: Uint8Array, start: Uint8Array, end: Uint8Array): boolean {
-  return compareKeys(start, key) <= 0 && (end.length === 0 || compareKeys(key, end) < 0);
+  return compareBytes(start, key) <= 0 && (end.length === 0 || compareBytes(key, end) < 0);
 }
 
 /** The smallest key behind `key`. */
@@ -24,11 +16,11 @@ export function nextKey(key: Uint8Array): Uint8Array {
 export function earlierEnd(a: Uint8Array, b: Uint8Array): Uint8Array {
   if (a.length === 0) return b;
   if (b.length === 0) return a;
-  return compareKeys(a, b) < 0 ? a : b;
+  return compareBytes(a, b) < 0 ? a : b;
 }
 
 export function laterKey(a: Uint8Array, b: Uint8Array): Uint8Array {
-  return compareKeys(a, b) < 0 ? b : a;
+  return compareBytes(a, b) < 0 ? b : a;
 }
 
 const printedMax = 64;

@@ -1,5 +1,6 @@
 /** What a transaction has written and not yet committed. A key is written once: the last word counts. */
-import { compareKeys, inRange, mapKey } from "./keys.ts";
+import { compareBytes } from "@skein/base";
+import { inRange, mapKey } from "./keys.ts";
 
 export interface BufferedWrite {
   readonly key: Uint8Array;
@@ -62,7 +63,7 @@ export class MemoryBuffer {
 
   /** In key order. */
   sorted(): readonly BufferedWrite[] {
-    this.order ??= [...this.writes.values()].sort((a, b) => compareKeys(a.key, b.key));
+    this.order ??= [...this.writes.values()].sort((a, b) => compareBytes(a.key, b.key));
     return this.order;
   }
 

@@ -1,6 +1,7 @@
+import { compareBytes } from "@skein/base";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compareKeys, inRange } from "./keys.ts";
+import { inRange } from "./keys.ts";
 import { type RegionFacts, RegionIndex } from "./region-index.ts";
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text));
@@ -66,8 +67,8 @@ test("ranges never overlap, whatever comes in", () => {
     fc.property(fc.array(fact, { maxLength: 30 }), key, (facts, looked) => {
       const index = new RegionIndex();
       const put = facts.flatMap(({ id, a, b, version }) => {
-        const [startKey, endKey] = compareKeys(a, b) < 0 ? [a, b] : [b, a.length === 0 ? a : new Uint8Array(0)];
-        if (endKey.length > 0 && compareKeys(startKey, endKey) >= 0) return [];
+        const [startKey, endKey] = compareBytes(a, b) < 0 ? [a, b] : [b, a.length === 0 ? a : new Uint8Array(0)];
+        if (endKey.length > 0 && compareBytes(startKey, endKey) >= 0) return [];
         return [index.put({ id, startKey, endKey, version, confVer: 1, replicas: [] }, 0)];
       });
       const valid = [...new Set(put)].filter(({ isValid }) => isValid);

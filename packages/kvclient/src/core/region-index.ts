@@ -1,5 +1,6 @@
 /** Regions by the keys they hold: a sorted list of ranges that never overlap; the newest word on a range wins. */
-import { compareKeys, inRange } from "./keys.ts";
+import { compareBytes } from "@skein/base";
+import { inRange } from "./keys.ts";
 
 export interface Replica {
   readonly id: number;
@@ -47,19 +48,19 @@ export class RegionIndex {
     }
     let low = this.after(key) - 1;
     const at = this.sorted[low];
-    if (at !== undefined && compareKeys(at.startKey, key) === 0) low--;
+    if (at !== undefined && compareBytes(at.startKey, key) === 0) low--;
     const region = this.sorted[low];
-    return region !== undefined && (region.endKey.length === 0 || compareKeys(key, region.endKey) <= 0) ? region : null;
+    return region !== undefined && (region.endKey.length === 0 || compareBytes(key, region.endKey) <= 0) ? region : null;
   }
 
   /** Takes a region in, in place of all that overlap it; keeps what is there when that is as new: it knows more of leaders. */
   put(facts: RegionFacts, leaderStoreId: number): CachedRegion {
     let from = this.after(facts.startKey) - 1;
     const before = this.sorted[from];
-    if (before === undefined || (before.endKey.length > 0 && compareKeys(before.endKey, facts.startKey) <= 0)) from++;
+    if (before === undefined || (before.endKey.length > 0 && compareBytes(before.endKey, facts.startKey) <= 0)) from++;
     let to = from;
     for (let each = this.sorted[to]; each !== undefined; each = this.sorted[++to]) {
-      if (facts.endKey.length > 0 && compareKeys(each.startKey, facts.endKey) >= 0) break;
+      if (facts.endKey.length > 0 && compareBytes(each.startKey, facts.endKey) >= 0) break;
       const isAsNew =
         each.id === facts.id && (each.version > facts.version || (each.version === facts.version && each.confVer >= facts.confVer));
       if (isAsNew) return each;
@@ -85,7 +86,7 @@ export class RegionIndex {
     let high = this.sorted.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (compareKeys((this.sorted[middle] as CachedRegion).startKey, key) <= 0) low = middle + 1;
+      if (compareBytes((this.sorted[middle] as CachedRegion).startKey, key) <= 0) low = middle + 1;
       else high = middle;
     }
     return low;

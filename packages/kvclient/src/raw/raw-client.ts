@@ -2,10 +2,10 @@
  * Raw keys and values, without transactions. Each key is linearizable; calls over several keys are not atomic, and when one fails
  * part of it may have been done.
  */
-import type { World } from "@skein/base";
+import { compareBytes, type World } from "@skein/base";
 import { type kvrpcpb, tikvpb } from "@skein/store/wire";
 import { forEachOf } from "../concurrency.ts";
-import { compareKeys, earlierEnd, laterKey, mapKey, nextKey } from "../core/keys.ts";
+import { earlierEnd, laterKey, mapKey, nextKey } from "../core/keys.ts";
 import type { CachedRegion } from "../core/region-index.ts";
 import { kvErrors } from "../errors.ts";
 import { Patience } from "../patience.ts";
@@ -136,7 +136,7 @@ export function createRawClient(world: World, requests: RegionRequests, closing:
     // Forward: what is at or behind `from`. Reverse: what is before `to`, empty being the end.
     let from = start;
     let to = end;
-    while (found.length < limit && (to.length === 0 || compareKeys(from, to) < 0)) {
+    while (found.length < limit && (to.length === 0 || compareBytes(from, to) < 0)) {
       const region = reverse ? await regions.locateBefore(to, patience) : await regions.locate(from, patience);
       const lower = laterKey(from, region.startKey);
       const upper = earlierEnd(to, region.endKey);
@@ -158,7 +158,7 @@ export function createRawClient(world: World, requests: RegionRequests, closing:
         continue;
       }
       if (reverse) {
-        if (region.startKey.length === 0 || compareKeys(region.startKey, start) <= 0) break;
+        if (region.startKey.length === 0 || compareBytes(region.startKey, start) <= 0) break;
         to = region.startKey;
       } else {
         if (region.endKey.length === 0) break;
@@ -219,7 +219,7 @@ export function createRawClient(world: World, requests: RegionRequests, closing:
       }),
     deleteRange: async ({ start, end }) => {
       const patience = patienceFor("a raw delete of a range");
-      for (let from = start; end.length === 0 || compareKeys(from, end) < 0; ) {
+      for (let from = start; end.length === 0 || compareBytes(from, end) < 0; ) {
         const region = await regions.locate(from, patience);
         const request = { start_key: from, end_key: earlierEnd(end, region.endKey), cf };
         const answer = await requests.command(region, "RawDeleteRange", request, patience, sendWrite("a raw delete of a range"));
@@ -263,7 +263,7 @@ export function createRawClient(world: World, requests: RegionRequests, closing:
     checksum: async ({ start, end }) => {
       const patience = patienceFor("a raw checksum");
       let [crc64Xor, keys, bytes] = [0n, 0, 0];
-      for (let from = start; end.length === 0 || compareKeys(from, end) < 0; ) {
+      for (let from = start; end.length === 0 || compareBytes(from, end) < 0; ) {
         const region = await regions.locate(from, patience);
         const range = { start_key: from, end_key: earlierEnd(end, region.endKey) };
         const answer = await requests.call(region, methods.RawChecksum, { algorithm: "Crc64_Xor", ranges: [range] }, patience);

@@ -7,12 +7,11 @@
  *
  * A store may say no to the first two ways; then it is the third.
  */
-import type { World } from "@skein/base";
+import { compareBytes, type World } from "@skein/base";
 import type { PdClient } from "@skein/placement/client";
 import type { Input } from "@skein/rpc";
 import type { kvrpcpb } from "@skein/store/wire";
 import { forEachOf } from "../concurrency.ts";
-import { compareKeys } from "../core/keys.ts";
 import type { CachedRegion } from "../core/region-index.ts";
 import { kvErrors } from "../errors.ts";
 import { Patience } from "../patience.ts";
@@ -97,7 +96,7 @@ export class Committer {
       return state.minCommitTs;
     }
     const commitTs = await this.commitPrimary();
-    const secondaries = this.keys().filter((key) => compareKeys(key, plan.primary) !== 0);
+    const secondaries = this.keys().filter((key) => compareBytes(key, plan.primary) !== 0);
     if (secondaries.length > 0) tools.background(this.commitKeys(secondaries, commitTs));
     return commitTs;
   }
@@ -159,14 +158,14 @@ export class Committer {
     state: Prewritten,
   ): Promise<boolean> {
     const { plan, tools, patience } = this;
-    const hasPrimary = batch.some(({ key }) => compareKeys(key, plan.primary) === 0);
+    const hasPrimary = batch.some(({ key }) => compareBytes(key, plan.primary) === 0);
     const context: { is_retry_request?: boolean } = {};
     const request = {
       ...common,
       mutations: batch.map(({ op, key, value }) => ({ op, key, value })),
       pessimistic_actions: plan.forUpdateTs === 0n ? [] : batch.map(pessimisticAction),
       txn_size: batch.length,
-      secondaries: common.use_async_commit === true && hasPrimary ? this.keys().filter((key) => compareKeys(key, plan.primary) !== 0) : [],
+      secondaries: common.use_async_commit === true && hasPrimary ? this.keys().filter((key) => compareBytes(key, plan.primary) !== 0) : [],
     };
     for (;;) {
       const answer = await tools.requests.command(region, "Prewrite", request, patience, {

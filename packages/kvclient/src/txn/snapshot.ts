@@ -1,9 +1,9 @@
 /** All data as it was at one timestamp. */
-import type { World } from "@skein/base";
+import { compareBytes, type World } from "@skein/base";
 import type { Input } from "@skein/rpc";
 import type { kvrpcpb } from "@skein/store/wire";
 import { forEachOf } from "../concurrency.ts";
-import { compareKeys, earlierEnd, laterKey, mapKey, nextKey } from "../core/keys.ts";
+import { earlierEnd, laterKey, mapKey, nextKey } from "../core/keys.ts";
 import { kvErrors } from "../errors.ts";
 import { Patience } from "../patience.ts";
 import type { KeyValue, ScanRange } from "../raw/raw-client.ts";
@@ -106,7 +106,7 @@ export class RegionSnapshot implements Snapshot {
     let from = start;
     let to = end;
     let patience = this.patience("a scan");
-    while (left > 0 && (to.length === 0 || compareKeys(from, to) < 0)) {
+    while (left > 0 && (to.length === 0 || compareBytes(from, to) < 0)) {
       const { regions } = this.requests;
       const region = reverse ? await regions.locateBefore(to, patience) : await regions.locate(from, patience);
       const lower = laterKey(from, region.startKey);
@@ -139,7 +139,7 @@ export class RegionSnapshot implements Snapshot {
         if (reverse) to = last.key;
         else from = nextKey(last.key);
       } else if (reverse) {
-        if (region.startKey.length === 0 || compareKeys(region.startKey, start) <= 0) return;
+        if (region.startKey.length === 0 || compareBytes(region.startKey, start) <= 0) return;
         to = region.startKey;
       } else {
         if (region.endKey.length === 0) return;

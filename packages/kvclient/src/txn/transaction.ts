@@ -4,8 +4,8 @@
  * Optimistic: whoever commits first wins, others get `writeConflict`. Pessimistic: `lock` and `getForUpdate` wait for other
  * transactions, and read what is newest.
  */
-import type { Timer } from "@skein/base";
-import { compareKeys, mapKey } from "../core/keys.ts";
+import { compareBytes, type Timer } from "@skein/base";
+import { mapKey } from "../core/keys.ts";
 import { type BufferLimits, defaultLimits, MemoryBuffer } from "../core/memory-buffer.ts";
 import { forEachOf } from "../concurrency.ts";
 import { kvErrors } from "../errors.ts";
@@ -118,7 +118,7 @@ export class KvTransaction implements Transaction {
     this.mustBeOpen();
     const reverse = scan.reverse ?? false;
     const own = this.buffer.range(scan.start, scan.end, reverse);
-    const isBefore = (a: Uint8Array, b: Uint8Array) => (reverse ? compareKeys(a, b) > 0 : compareKeys(a, b) < 0);
+    const isBefore = (a: Uint8Array, b: Uint8Array) => (reverse ? compareBytes(a, b) > 0 : compareBytes(a, b) < 0);
     const pair = (key: Uint8Array, value: Uint8Array): KeyValue => ({ key, value: scan.keysOnly === true ? noBytes : value });
     let left = scan.limit ?? Number.MAX_SAFE_INTEGER;
     let at = 0;
@@ -131,7 +131,7 @@ export class KvTransaction implements Transaction {
         yield pair(next.key, next.value);
       }
       const same = own[at];
-      const isOwn = same !== undefined && compareKeys(same.key, stored.key) === 0;
+      const isOwn = same !== undefined && compareBytes(same.key, stored.key) === 0;
       if (isOwn) at++;
       const value = isOwn ? same.value : stored.value;
       if (value === null) continue;
@@ -162,7 +162,7 @@ export class KvTransaction implements Transaction {
     if (this.options.isPessimistic !== true) throw new TypeError("only a pessimistic transaction locks keys before its commit");
     const wanted = [...new Map(keys.map((key) => [mapKey(key), key])).values()].filter((key) => !this.locks.has(mapKey(key)));
     if (wanted.length === 0) return;
-    wanted.sort(compareKeys);
+    wanted.sort(compareBytes);
     const lockMs = options.waitMs ?? 50_000;
     const patience = new Patience(this.tools.world, "a lock", lockMs + 30_000, this.tools.closing);
     this.forUpdateTs = await this.tools.pd.tso();
@@ -268,7 +268,7 @@ export class KvTransaction implements Transaction {
     const onlyLocked = [...this.locks.values()]
       .filter(({ key }) => this.buffer.get(key) === undefined)
       .map(({ key }): Mutation => ({ op: "Lock", key, value: noBytes, isLocked: true }));
-    const all = onlyLocked.length === 0 ? written : [...written, ...onlyLocked].sort((a, b) => compareKeys(a.key, b.key));
+    const all = onlyLocked.length === 0 ? written : [...written, ...onlyLocked].sort((a, b) => compareBytes(a.key, b.key));
     // A check leaves no lock, so it cannot be the primary.
     return all[0]?.op === "CheckNotExists"
       ? [...all.filter(({ op }) => op !== "CheckNotExists"), ...all.filter(({ op }) => op === "CheckNotExists")]

@@ -20,7 +20,8 @@ import { fitRegion, type RegionFit } from "./core/fit.ts";
 import { findingText, lintRules } from "./core/lint.ts";
 import { compilePattern, PatternError } from "./core/pattern.ts";
 import { labelOf, labelRuleJson, labelJson, labelsOf, type LabelRule, sortedLabelRules } from "./core/region-labels.ts";
-import { groupOf, keyOfHex, type RuleInput } from "./core/rule.ts";
+import { keyOfHex } from "../core/keys.ts";
+import { groupOf, type RuleInput } from "./core/rule.ts";
 import {
   bundleJson,
   groupJson,

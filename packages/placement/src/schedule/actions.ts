@@ -1,8 +1,8 @@
 /** What requests and turns do with operators: add them and ask the leader at once, scatter, split. */
+import { compareBytes } from "@skein/base";
 import type { RegionId, RegionView } from "../core/model.ts";
 import { splitPlan } from "./core/builder.ts";
 import type { RunningOperator } from "./core/controller.ts";
-import { compareKeys } from "./core/keys.ts";
 import type { Operator } from "./core/operator.ts";
 import type { SchedulingState } from "./state.ts";
 
@@ -69,7 +69,7 @@ export async function splitAt(
   const { clock } = services.world;
   const isSplit = (key: Uint8Array) => {
     const region = services.cluster.regionByKey(key);
-    return region !== null && compareKeys(region.meta.startKey, key) === 0;
+    return region !== null && compareBytes(region.meta.startKey, key) === 0;
   };
   for (let tries = 0; tries <= Math.min(Math.max(retriesMax, 1), 60); tries++) {
     const open = new Map<RegionId, { region: RegionView; keys: Uint8Array[] }>();

@@ -5,7 +5,7 @@ import { refusal } from "../server/http-routes.ts";
 import { buildPlan, currentTarget, mergePlan, type Plan, splitPlan, type TargetRole, transferLeaderPlan } from "./core/builder.ts";
 import { mayLead } from "./core/checkers/patrol.ts";
 import { movesToMatch } from "./core/checkers/merge.ts";
-import { keyOfHex } from "./core/keys.ts";
+import { keyOfHex } from "../core/keys.ts";
 import type { Operator } from "./core/operator.ts";
 import { peerOn } from "./core/regions.ts";
 import { numberOf } from "./routes/request.ts";

@@ -2,7 +2,7 @@
 import { formatDuration } from "@skein/base";
 import type { Peer, RegionView, StoreView } from "../core/model.ts";
 import type { ScheduleConfig } from "../server/config/core/items.ts";
-import { hexOfKey } from "./core/keys.ts";
+import { hexOfKey } from "../core/keys.ts";
 import { leaderOf, peerById } from "./core/regions.ts";
 import { leaderScore, regionScore, shownState } from "./core/store-facts.ts";
 

@@ -1,7 +1,11 @@
-/** Between the messages of the wire and the values of the model. */
+/**
+ * What the server reads from messages of the wire and answers with: refusals in its own words, heartbeats, actions. What is written
+ * alike everywhere is in `wire/convert.ts`.
+ */
 import { pdErrors } from "../errors.ts";
 import type { DownPeer, NodeState, Peer, PeerRole, RegionMeta, RegionView, StoreMeta, StoreState, StoreStats } from "../core/model.ts";
 import type { RegionAction } from "../core/region-action.ts";
+import { peerMessage, regionMessage } from "../wire/convert.ts";
 import type * as metapb from "../wire/metapb.ts";
 import type * as pdpb from "../wire/pdpb.ts";
 import type { Input } from "@skein/rpc";
@@ -22,9 +26,6 @@ const nodeStates: Readonly<Record<metapb.NodeState, NodeState>> = {
   Removed: "removed",
   unrecognized: "preparing",
 };
-export const storeStateNames = { up: "Up", offline: "Offline", tombstone: "Tombstone" } as const;
-export const nodeStateNames = { preparing: "Preparing", serving: "Serving", removing: "Removing", removed: "Removed" } as const;
-
 export function storeOf(store: metapb.Store): StoreMeta {
   return {
     id: store.id,
@@ -40,24 +41,6 @@ export function storeOf(store: metapb.Store): StoreMeta {
     startTimestampS: store.start_timestamp,
     lastHeartbeatMs: Number(store.last_heartbeat / msPerNs),
     isPhysicallyDestroyed: store.physically_destroyed,
-  };
-}
-
-export function storeMessage(store: StoreMeta): Input<metapb.Store> {
-  return {
-    id: store.id,
-    address: store.address,
-    peer_address: store.peerAddress,
-    status_address: store.statusAddress,
-    state: storeStateNames[store.state],
-    node_state: nodeStateNames[store.nodeState],
-    labels: store.labels,
-    version: store.version,
-    git_hash: store.gitHash,
-    deploy_path: store.deployPath,
-    start_timestamp: store.startTimestampS,
-    last_heartbeat: BigInt(Math.round(store.lastHeartbeatMs)) * msPerNs,
-    physically_destroyed: store.isPhysicallyDestroyed,
   };
 }
 
@@ -109,16 +92,11 @@ const roles: Readonly<Record<metapb.PeerRole, PeerRole | null>> = {
   DemotingVoter: "demotingVoter",
   unrecognized: null,
 };
-const roleNames = { voter: "Voter", learner: "Learner", incomingVoter: "IncomingVoter", demotingVoter: "DemotingVoter" } as const;
 
 export function peerOf(peer: metapb.Peer): Peer {
   const role = roles[peer.role];
   if (role === null) throw pdErrors.invalidRegion(["the role of a peer is unknown"]);
   return { id: peer.id, storeId: peer.store_id, role, isWitness: peer.is_witness };
-}
-
-export function peerMessage(peer: Peer): Input<metapb.Peer> {
-  return { id: peer.id, store_id: peer.storeId, role: roleNames[peer.role], is_witness: peer.isWitness };
 }
 
 /** Keys may be views into the message: the model copies them. */
@@ -129,16 +107,6 @@ export function regionOf(region: metapb.Region): RegionMeta {
     endKey: region.end_key,
     epoch: { confVer: region.region_epoch?.conf_ver ?? 0, version: region.region_epoch?.version ?? 0 },
     peers: region.peers.map(peerOf),
-  };
-}
-
-export function regionMessage(region: RegionMeta): Input<metapb.Region> {
-  return {
-    id: region.id,
-    start_key: region.startKey,
-    end_key: region.endKey,
-    region_epoch: { conf_ver: region.epoch.confVer, version: region.epoch.version },
-    peers: region.peers.map(peerMessage),
   };
 }
 

@@ -5,7 +5,7 @@ import { createPdClient, type PdClient } from "../client/index.ts";
 import type { RegionAction } from "../core/region-action.ts";
 import type { RegionView } from "../core/model.ts";
 import * as pdpb from "../wire/pdpb.ts";
-import { regionMessage } from "./convert.ts";
+import { regionMessage } from "../wire/convert.ts";
 import { health } from "./health.ts";
 import type { PdComponent, PdServices } from "./services.ts";
 import { startTestPd, type TestPd, testRegion, testStore } from "./testing/pd-harness.ts";

@@ -7,7 +7,8 @@ import type { Logger, Timer, World } from "@skein/base";
 import { pdErrors } from "../errors.ts";
 import type { RegionId, RegionMeta } from "../core/model.ts";
 import { Region } from "../wire/metapb.ts";
-import { regionMessage, regionOf } from "./convert.ts";
+import { regionOf } from "./convert.ts";
+import { regionMessage } from "../wire/convert.ts";
 
 export interface RegionStorage extends Disposable {
   save(region: RegionMeta): void;

@@ -10,7 +10,7 @@ const roles: Readonly<Record<PeerRole, metapb.PeerRole>> = {
   demotingVoter: "DemotingVoter",
 };
 const states: Readonly<Record<StoreState, metapb.StoreState>> = { up: "Up", offline: "Offline", tombstone: "Tombstone" };
-const nodeStates: Readonly<Record<NodeState, metapb.NodeState>> = {
+export const nodeStateNames: Readonly<Record<NodeState, metapb.NodeState>> = {
   preparing: "Preparing",
   serving: "Serving",
   removing: "Removing",
@@ -22,7 +22,7 @@ function inverse<K extends string, V extends string>(map: Readonly<Record<K, V>>
 }
 const rolesByName = inverse(roles);
 const statesByName = inverse(states);
-const nodeStatesByName = inverse(nodeStates);
+const nodeStatesByName = inverse(nodeStateNames);
 
 /** Throws `RangeError`: a replica of a kind that this version does not know must not be taken for a voter. */
 function known<K>(map: ReadonlyMap<string, K>, name: string, what: string): K {
@@ -85,7 +85,7 @@ export function storeMessage(store: StoreMeta): Input<metapb.Store> {
     peer_address: store.peerAddress,
     status_address: store.statusAddress,
     state: states[store.state],
-    node_state: nodeStates[store.nodeState],
+    node_state: nodeStateNames[store.nodeState],
     labels: store.labels,
     version: store.version,
     git_hash: store.gitHash,

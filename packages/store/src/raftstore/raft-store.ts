@@ -10,7 +10,7 @@
  * not synced for a batch: after a crash the log is replayed from the applied position that is durable. It is synced before
  * anything of the log is given up (SPEC S2).
  */
-import { assert, type Timer, type World } from "@skein/base";
+import { assert, compareBytes, type Timer, type World } from "@skein/base";
 import type { Entry, Message, MessageBody, Ready } from "@skein/raft";
 import type { Engine, EngineReader, EngineWrite, KeyRange } from "../engine/engine.ts";
 import { Encoder } from "../raftlog/core/encoder.ts";
@@ -51,7 +51,6 @@ import {
 } from "./core/codec.ts";
 import {
   changePeers,
-  compareKeys,
   containsKey,
   isJointRegion,
   membershipOf,
@@ -400,7 +399,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     let start: Uint8Array = new Uint8Array(0);
     let isOpen = true;
     for (const { region } of this.ranges) {
-      if (compareKeys(start, region.startKey) < 0) await this.#clearRange({ start, end: region.startKey });
+      if (compareBytes(start, region.startKey) < 0) await this.#clearRange({ start, end: region.startKey });
       start = region.endKey;
       isOpen = region.endKey.length > 0;
     }
@@ -490,9 +489,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     for (const other of this.ranges) {
       if (
         other !== peer &&
-        (compareKeys(other.region.endKey, before) === 0 || (after.length > 0 && compareKeys(other.region.startKey, after) === 0))
+        (compareBytes(other.region.endKey, before) === 0 || (after.length > 0 && compareBytes(other.region.startKey, after) === 0))
       )
-        if (other.region.endKey.length > 0 || compareKeys(other.region.startKey, after) === 0) current.push(other.region);
+        if (other.region.endKey.length > 0 || compareBytes(other.region.startKey, after) === 0) current.push(other.region);
       if (current.length >= 3) break;
     }
     throw new RegionError({ kind: "epochNotMatch", current }, `the epoch of region ${peer.regionId} has moved on`);
@@ -603,9 +602,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   async split(regionId: number, keys: readonly Uint8Array[]): Promise<RegionDescription[]> {
     const peer = this.#leading(regionId);
     const { region } = peer;
-    const sorted = [...keys].sort(compareKeys).filter((key, i, all) => i === 0 || compareKeys(all[i - 1] as Uint8Array, key) !== 0);
+    const sorted = [...keys].sort(compareBytes).filter((key, i, all) => i === 0 || compareBytes(all[i - 1] as Uint8Array, key) !== 0);
     for (const key of sorted)
-      if (!containsKey(region, key) || compareKeys(region.startKey, key) === 0)
+      if (!containsKey(region, key) || compareBytes(region.startKey, key) === 0)
         throw new RegionError({ kind: "keyNotInRegion", key, region }, `a split key is not inside of region ${regionId}`);
     if (sorted.length === 0) return [region];
     const parts = await this.pd.askBatchSplit(region, sorted.length);
@@ -663,8 +662,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     const { region } = peer;
     const refuse = (text: string) => new RegionError({ kind: "staleCommand" }, text);
     const isNeighbour =
-      (region.endKey.length > 0 && compareKeys(region.endKey, target.startKey) === 0) ||
-      (target.endKey.length > 0 && compareKeys(target.endKey, region.startKey) === 0);
+      (region.endKey.length > 0 && compareBytes(region.endKey, target.startKey) === 0) ||
+      (target.endKey.length > 0 && compareBytes(target.endKey, region.startKey) === 0);
     if (!isNeighbour) throw refuse("the regions are no neighbours");
     const local = this.peers.get(target.id);
     if (local === undefined || local.kind !== "normal" || !sameEpoch(local.region, target)) throw refuse("the target has moved on");
@@ -1789,11 +1788,11 @@ export class RaftStore implements RegionKv, AsyncDisposable {
 /** The parts of `region` that `other` does not cover. */
 function restsOf(region: Region, other: Region): Region[] {
   const rests: Region[] = [];
-  const isBefore = region.endKey.length > 0 && compareKeys(region.endKey, other.startKey) <= 0;
-  const isBehind = other.endKey.length > 0 && compareKeys(other.endKey, region.startKey) <= 0;
+  const isBefore = region.endKey.length > 0 && compareBytes(region.endKey, other.startKey) <= 0;
+  const isBehind = other.endKey.length > 0 && compareBytes(other.endKey, region.startKey) <= 0;
   if (isBefore || isBehind) return [region];
-  if (compareKeys(region.startKey, other.startKey) < 0) rests.push({ ...region, endKey: other.startKey });
-  const isLonger = other.endKey.length > 0 && (region.endKey.length === 0 || compareKeys(region.endKey, other.endKey) > 0);
+  if (compareBytes(region.startKey, other.startKey) < 0) rests.push({ ...region, endKey: other.startKey });
+  const isLonger = other.endKey.length > 0 && (region.endKey.length === 0 || compareBytes(region.endKey, other.endKey) > 0);
   if (isLonger) rests.push({ ...region, startKey: other.endKey });
   return rests;
 }

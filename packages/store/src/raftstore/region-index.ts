@@ -1,6 +1,6 @@
 /** The regions of a store in key order. They never overlap. */
-import { assert } from "@skein/base";
-import { compareKeys, containsKey, overlaps, type Region } from "./core/region.ts";
+import { assert, compareBytes } from "@skein/base";
+import { containsKey, overlaps, type Region } from "./core/region.ts";
 
 export class RegionIndex<T extends { readonly region: Region }> {
   /** By start key. */
@@ -18,7 +18,7 @@ export class RegionIndex<T extends { readonly region: Region }> {
     let [from, to] = [0, this.#items.length];
     while (from < to) {
       const middle = (from + to) >> 1;
-      if (compareKeys((this.#items[middle] as T).region.startKey, key) <= 0) from = middle + 1;
+      if (compareBytes((this.#items[middle] as T).region.startKey, key) <= 0) from = middle + 1;
       else to = middle;
     }
     return from;
@@ -34,7 +34,7 @@ export class RegionIndex<T extends { readonly region: Region }> {
     const out: T[] = [];
     for (let i = Math.max(0, this.#after(region.startKey) - 1); i < this.#items.length; i++) {
       const item = this.#items[i] as T;
-      if (region.endKey.length > 0 && compareKeys(item.region.startKey, region.endKey) >= 0) break;
+      if (region.endKey.length > 0 && compareBytes(item.region.startKey, region.endKey) >= 0) break;
       if (overlaps(item.region, region)) out.push(item);
     }
     return out;

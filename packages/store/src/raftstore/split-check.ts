@@ -1,6 +1,7 @@
 /** How large a region is, and where it would be split. */
+import { compareBytes } from "@skein/base";
 import type { EngineReader, Family } from "../engine/engine.ts";
-import { compareKeys, type Region } from "./core/region.ts";
+import { type Region } from "./core/region.ts";
 
 export interface Measure {
   readonly bytes: number;
@@ -38,7 +39,7 @@ export async function measureRegion(reader: EngineReader, region: Region, stepBy
       if (since < step) continue;
       const boundary = boundaryOf(family, key);
       const last = boundaries.at(-1) ?? region.startKey;
-      if (compareKeys(boundary, last) <= 0) continue; // still the versions of one row
+      if (compareBytes(boundary, last) <= 0) continue; // still the versions of one row
       boundaries.push(boundary.slice());
       since = 0;
     }

@@ -1,10 +1,10 @@
 /** The raw requests of `tikvpb.Tikv`, but for their region errors: those are thrown as `RegionError`. */
-import type { Clock } from "@skein/base";
+import { type Clock, compareBytes } from "@skein/base";
 import type { Input } from "@skein/rpc";
 import type { EngineReader, KeyRange, Pair } from "../engine/engine.ts";
 import { type RegionContext, type RegionDescription, RegionError, type RegionKv, type RegionWrite } from "../region-kv.ts";
 import { type Leads, nameOf } from "../txn/concurrency.ts";
-import { compareBytes, keyOfVersion, decodeKey, sameBytes, versionKey } from "../txn/core/keys.ts";
+import { keyOfVersion, decodeKey, sameBytes, versionKey } from "../txn/core/keys.ts";
 import { after } from "../txn/reader.ts";
 import { checkInRegion } from "../txn/scheduler.ts";
 import { answerBytesMax, removeRange } from "../txn/transactions.ts";

@@ -7,10 +7,11 @@
  * A reader whose 1 came before a is older than the writer's timestamp. One whose 1 came after a meets the lock in 2, or what c
  * left behind in 3. So nobody reads at a timestamp twice and sees two states.
  */
+import { compareBytes } from "@skein/base";
 import type { KeyRange } from "../engine/engine.ts";
 import type { RegionDescription } from "../region-kv.ts";
 import { type KeyError, lockInfoOf } from "./core/key-state.ts";
-import { compareBytes, decodeKey, maxTs } from "./core/keys.ts";
+import { decodeKey, maxTs } from "./core/keys.ts";
 import { lockForReader, type ReadOptions } from "./core/read.ts";
 import type { Lock } from "./core/records.ts";
 

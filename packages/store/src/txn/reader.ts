@@ -3,11 +3,12 @@
  *
  * A point read is one synchronous look at `lock` and one step into `write`; a scan walks `write` once and looks locks up beside it.
  */
+import { compareBytes } from "@skein/base";
 import type { Input } from "@skein/rpc";
 import type { EngineReader, KeyRange, Pair } from "../engine/engine.ts";
 import type { kvrpcpb } from "../wire/index.ts";
 import { isFenced, type KeyError, type KeyState, lockInfoOf, type Version } from "./core/key-state.ts";
-import { behind, compareBytes, decodeKey, encodeKey, keyOfVersion, maxTs, sameBytes, timestampOf, versionKey } from "./core/keys.ts";
+import { behind, decodeKey, encodeKey, keyOfVersion, maxTs, sameBytes, timestampOf, versionKey } from "./core/keys.ts";
 import { lockForReader, type ReadOptions } from "./core/read.ts";
 import { decodeLock, decodeWrite, type Lock, type Write } from "./core/records.ts";
 

@@ -4,11 +4,11 @@
  * In a newer term the decision may be wrong, as another leader may have written in between: the write is refused then. What the
  * memory locks of a command promise to readers holds until its writes are applied, or can never be.
  */
+import { compareBytes } from "@skein/base";
 import type { EngineReader } from "../engine/engine.ts";
 import { type RegionContext, type RegionDescription, RegionError, type RegionKv, type RegionWrite } from "../region-kv.ts";
 import { type ConcurrencyManager, nameOf } from "./concurrency.ts";
 import { Changes } from "./core/key-state.ts";
-import { compareBytes } from "./core/keys.ts";
 import type { Lock } from "./core/records.ts";
 import { Latches } from "./latches.ts";
 

@@ -1,5 +1,5 @@
 /** The transactional requests of `tikvpb.Tikv`, but for their region errors: those are thrown as `RegionError`. */
-import type { Clock } from "@skein/base";
+import { type Clock, compareBytes } from "@skein/base";
 import type { Input } from "@skein/rpc";
 import type { KeyRange } from "../engine/engine.ts";
 import { type RegionContext, type RegionDescription, RegionError, type RegionKv } from "../region-kv.ts";
@@ -7,7 +7,7 @@ import type { kvrpcpb } from "../wire/index.ts";
 import { ConcurrencyManager, Leads, nameOf } from "./concurrency.ts";
 import { collectGarbage } from "./core/gc.ts";
 import { abort, Changes, type KeyError, type KeyState, lockInfoOf, newestChange } from "./core/key-state.ts";
-import { compareBytes, decodeKey, encodeKey, keyOfVersion, sameBytes, timestampOf } from "./core/keys.ts";
+import { decodeKey, encodeKey, keyOfVersion, sameBytes, timestampOf } from "./core/keys.ts";
 import { lockKey, unlockKey } from "./core/pessimistic.ts";
 import { needsVersions, prewrite } from "./core/prewrite.ts";
 import type { ReadOptions } from "./core/read.ts";

@@ -9,7 +9,7 @@ import {
   readLabelRule,
   sortedLabelRules,
 } from "./region-labels.ts";
-import { keyHex, keyOfHex } from "./rule.ts";
+import { hexOfKey, keyOfHex } from "../../core/keys.ts";
 
 const parse = {
   durationMs: (text: string) => (text === "1h" ? 3_600_000 : null),
@@ -61,7 +61,7 @@ describe("labels of key ranges", () => {
 
   test("borders of all rules are borders of regions", () => {
     const labels = set(rule("a", 0, "10", "30", { x: "1" }), rule("b", 0, "20", "30", { x: "2" }));
-    const inside = (start: string, end: string) => labelBorders(labels, bytes(start), bytes(end)).map(keyHex);
+    const inside = (start: string, end: string) => labelBorders(labels, bytes(start), bytes(end)).map(hexOfKey);
     expect(inside("", "")).toEqual(["10", "20", "30"]);
     expect(inside("10", "30")).toEqual(["20"]);
     expect(inside("15", "18")).toEqual([]);

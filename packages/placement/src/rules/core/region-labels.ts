@@ -2,7 +2,9 @@
  * Labels of key ranges (spec §2.7, end): `schedule=deny` keeps the schedulers off, `merge_option=deny` keeps a region from being merged.
  * The borders of all label rules are borders of regions, too.
  */
-import { compareBytes, compareText, endsNoLater, keyHex, keyOfHex } from "./rule.ts";
+import { compareBytes } from "@skein/base";
+import { hexOfKey, keyOfHex } from "../../core/keys.ts";
+import { compareText, endsNoLater } from "./rule.ts";
 
 export interface RegionLabel {
   readonly key: string;
@@ -43,7 +45,7 @@ export function buildLabelSet(rules: ReadonlyMap<string, LabelRule>): LabelSet {
   const ranges = [...rules.values()].flatMap((rule) => rule.ranges.map((range) => ({ rule, range })));
   ranges.sort((a, b) => compareBytes(a.range.startKey, b.range.startKey));
   const borders = new Map<string, Uint8Array>();
-  for (const { range } of ranges) for (const key of [range.startKey, range.endKey]) if (key.length > 0) borders.set(keyHex(key), key);
+  for (const { range } of ranges) for (const key of [range.startKey, range.endKey]) if (key.length > 0) borders.set(hexOfKey(key), key);
   return { rules, ranges, borders: [...borders.values()].sort(compareBytes) };
 }
 

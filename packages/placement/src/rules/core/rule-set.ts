@@ -2,19 +2,10 @@
  * All rules and groups at one time, with an index of the ranges that they cut the keys into. A set is never changed: a change makes
  * another one, or is refused and leaves nothing behind (spec §2.4).
  */
+import { compareBytes } from "@skein/base";
 import { buildRefusal } from "./errors.ts";
-import {
-  applyOverrides,
-  compareBytes,
-  compareGroups,
-  compareRules,
-  endsNoLater,
-  groupOf,
-  keyHex,
-  type Rule,
-  type RuleGroup,
-  ruleKey,
-} from "./rule.ts";
+import { hexOfKey } from "../../core/keys.ts";
+import { applyOverrides, compareGroups, compareRules, endsNoLater, groupOf, type Rule, type RuleGroup, ruleKey } from "./rule.ts";
 
 export interface RuleRange {
   readonly startKey: Uint8Array;
@@ -73,8 +64,8 @@ function buildRanges(rules: Rule[], groups: ReadonlyMap<string, RuleGroup>): rea
   rules.sort(order);
   const borders = new Map<string, Uint8Array>([["", everything]]);
   for (const rule of rules) {
-    borders.set(keyHex(rule.startKey), rule.startKey);
-    if (rule.endKey.length > 0) borders.set(keyHex(rule.endKey), rule.endKey);
+    borders.set(hexOfKey(rule.startKey), rule.startKey);
+    if (rule.endKey.length > 0) borders.set(hexOfKey(rule.endKey), rule.endKey);
   }
   const sorted = [...borders.values()].sort(compareBytes);
   const byStart = [...rules].sort((a, b) => compareBytes(a.startKey, b.startKey));
@@ -105,7 +96,7 @@ function buildRanges(rules: Rule[], groups: ReadonlyMap<string, RuleGroup>): rea
 }
 
 function checkRange(rules: readonly Rule[], startKey: Uint8Array, endKey: Uint8Array): void {
-  const where = () => `{${keyHex(startKey)}, ${keyHex(endKey)}}`;
+  const where = () => `{${hexOfKey(startKey)}, ${hexOfKey(endKey)}}`;
   if (rules.length === 0) throw buildRefusal(`no rule for range ${where()}`);
   let leaders = 0;
   let voters = 0;

@@ -5,6 +5,7 @@
  *   group  id           where all its rules stand among those of the other groups, and whether they drop what comes before
  *   bundle              a group with its rules: what is saved and loaded at once
  */
+import { compareBytes } from "@skein/base";
 
 export const ruleRoles = ["voter", "leader", "follower", "learner"] as const;
 export type RuleRole = (typeof ruleRoles)[number];
@@ -115,34 +116,10 @@ export function compareText(a: string, b: string): number {
   return a.length - b.length;
 }
 
-export function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const difference = (a[i] as number) - (b[i] as number);
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
-}
-
 /** True when the range up to `a` ends no later than the one up to `b`; empty is the end of all keys. */
 export function endsNoLater(a: Uint8Array, b: Uint8Array): boolean {
   if (b.length === 0) return true;
   return a.length > 0 && compareBytes(a, b) <= 0;
-}
-
-/** Upper case, as keys are printed. */
-export function keyHex(key: Uint8Array): string {
-  let text = "";
-  for (const byte of key) text += byte < 16 ? `0${byte.toString(16)}` : byte.toString(16);
-  return text.toUpperCase();
-}
-
-/** Null when it is not hex of whole bytes. */
-export function keyOfHex(text: string): Uint8Array | null {
-  if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) return null;
-  const key = new Uint8Array(text.length / 2);
-  for (let i = 0; i < key.length; i++) key[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
-  return key;
 }
 
 const noGroup = { index: 0, isOverride: false };

@@ -20,7 +20,8 @@ import { RuleRefusal } from "./errors.ts";
 import { fitRegion } from "./fit.ts";
 import { findingText, lintRules } from "./lint.ts";
 import { JsonTypeProblem, readBundles, readGroup, readOperations, readRule, readRules } from "./rule-json.ts";
-import { keyHex, ruleName } from "./rule.ts";
+import { hexOfKey } from "../../core/keys.ts";
+import { ruleName } from "./rule.ts";
 import { buildRuleSet, bordersIn, type RuleSet, rulesFor, sortedRules } from "./rule-set.ts";
 import { applyTarget } from "./apply.ts";
 import { dryRunText, simulateRules } from "./simulate.ts";
@@ -103,7 +104,7 @@ class Bench {
           .join("\n");
       case "effective":
         return this.rules.ranges
-          .map(({ startKey, endKey, effective }) => `[${keyHex(startKey)}, ${keyHex(endKey)}) ${effective.map(ruleName).join(" ")}`)
+          .map(({ startKey, endKey, effective }) => `[${hexOfKey(startKey)}, ${hexOfKey(endKey)}) ${effective.map(ruleName).join(" ")}`)
           .join("\n");
       case "fit":
         return this.#fit(regionView(args.join(" ")));
@@ -161,7 +162,7 @@ class Bench {
   #fit(region: RegionView): string {
     const rules = rulesFor(this.rules, region.meta.startKey, region.meta.endKey);
     if (rules.length === 0)
-      return `no rule: split at ${bordersIn(this.rules, region.meta.startKey, region.meta.endKey).map(keyHex).join(" ")}`;
+      return `no rule: split at ${bordersIn(this.rules, region.meta.startKey, region.meta.endKey).map(hexOfKey).join(" ")}`;
     const fit = fitRegion(region, rules, (id) => this.stores.get(id) ?? null);
     const stores = (peers: readonly { readonly storeId: number }[]) => peers.map((peer) => peer.storeId).join(" ");
     const lines = fit.fits.map((each) => {
@@ -185,7 +186,7 @@ class Bench {
 }
 
 function verdictText(verdict: RuleVerdict): string {
-  if (verdict.kind === "split") return `split ${verdict.keys.map(keyHex).join(" ")}`;
+  if (verdict.kind === "split") return `split ${verdict.keys.map(hexOfKey).join(" ")}`;
   if (verdict.kind === "blocked")
     return verdict.blocks
       .map((block) => `${block.isTemporary ? "waits" : "blocked"}: ${block.what} ${block.rule}: ${block.reason}`)

@@ -2,7 +2,8 @@
 import type { Peer, RegionView } from "../../core/model.ts";
 import { type CheckerContext, checkRegion } from "./checker.ts";
 import { fitRegion, isRuleSatisfied, isSatisfied } from "./fit.ts";
-import { type Rule, keyHex, ruleName } from "./rule.ts";
+import { hexOfKey } from "../../core/keys.ts";
+import { type Rule, ruleName } from "./rule.ts";
 import { rangeAt, rulesFor } from "./rule-set.ts";
 import { constraintText } from "./store-labels.ts";
 
@@ -17,7 +18,7 @@ export interface WhyFacts {
 export function regionWhy(context: CheckerContext, region: RegionView, facts: WhyFacts): string {
   const { meta } = region;
   const lines = [
-    `Region ${meta.id} [${keyHex(meta.startKey)}, ${keyHex(meta.endKey)}): ${meta.peers.map((peer) => peerText(region, peer)).join(", ")}`,
+    `Region ${meta.id} [${hexOfKey(meta.startKey)}, ${hexOfKey(meta.endKey)}): ${meta.peers.map((peer) => peerText(region, peer)).join(", ")}`,
     "",
   ];
   const rules = rulesFor(context.rules, meta.startKey, meta.endKey);
@@ -46,7 +47,7 @@ export function regionWhy(context: CheckerContext, region: RegionView, facts: Wh
       lines.push("Next: nothing; the region has no leader that the placement driver knows of. Look at its stores with `pd-ctl store`.");
       break;
     case "split":
-      lines.push(`Next: split the region at ${verdict.keys.map(keyHex).join(" ")}; it reaches over a border of the rules.`);
+      lines.push(`Next: split the region at ${verdict.keys.map(hexOfKey).join(" ")}; it reaches over a border of the rules.`);
       break;
     case "settled":
       lines.push("Next: nothing.");

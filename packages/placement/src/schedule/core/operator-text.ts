@@ -1,6 +1,6 @@
 /** Operators, steps and their times as operators' scripts and `pd-ctl operator show` read them (spec §1.12; golden/operator.txt). */
 import { formatDuration } from "@skein/base";
-import { hexOfKey } from "./keys.ts";
+import { hexOfKey } from "../../core/keys.ts";
 import { type Operator, type OperatorKind, operatorKinds, type PeerAt, type SplitPolicy, type Step } from "./operator.ts";
 
 const minute = 60_000;

@@ -4,7 +4,7 @@
  */
 import type { ClusterView, Peer, RegionView, StoreId } from "../../core/model.ts";
 import type { PeerChange, RegionAction } from "../../core/region-action.ts";
-import { isSameKey } from "./keys.ts";
+import { isSameKey } from "../../core/keys.ts";
 import type { PeerAt, Step } from "./operator.ts";
 import { silentMs } from "./store-facts.ts";
 import { isInJointState, isPending, leaderStore, peerOn } from "./regions.ts";

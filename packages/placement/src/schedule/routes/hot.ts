@@ -1,7 +1,7 @@
 /** Hot peers and the rates of stores. */
 import { type HttpRoute, json } from "../../server/http-routes.ts";
 import type { HotKind, HotPeer, Load } from "../core/hot-cache.ts";
-import { hexOfKey } from "../core/keys.ts";
+import { hexOfKey } from "../../core/keys.ts";
 import { timeJson } from "../json.ts";
 import type { SchedulingState } from "../state.ts";
 import { api, type StateOf } from "./request.ts";

@@ -2,7 +2,7 @@
 import type { RegionView } from "../../core/model.ts";
 import { type HttpRoute, inputRefusal, json, type PdHttpRequest, refusal } from "../../server/http-routes.ts";
 import type { PdServices } from "../../server/services.ts";
-import { hexOfKey, isSameKey, keyOfHex } from "../core/keys.ts";
+import { hexOfKey, isSameKey, keyOfHex } from "../../core/keys.ts";
 import { isEmptyRegion, leaderStore, peerOn } from "../core/regions.ts";
 import { noRegionJson, regionJson, regionsJson } from "../json.ts";
 import { scatterRegions, splitAt } from "../actions.ts";

@@ -1,6 +1,7 @@
 /** Stores and regions written as words, and a cluster of them that only reads: `1* 2 3- 4?` is a leader, a voter, a learner, a voter that lags. */
+import { compareBytes } from "@skein/base";
 import type { ClusterView, Peer, PeerRole, RegionView, StoreView } from "../../core/model.ts";
-import { compareKeys, isSameKey } from "../core/keys.ts";
+import { isSameKey } from "../../core/keys.ts";
 
 export const nowMs = 1_700_000_000_000;
 
@@ -78,7 +79,7 @@ export function storeOf(
 }
 
 export function viewOf(stores: readonly StoreView[], regions: readonly RegionView[], at: () => number = () => nowMs): ClusterView {
-  const sorted = () => [...regions].sort((a, b) => compareKeys(a.meta.startKey, b.meta.startKey));
+  const sorted = () => [...regions].sort((a, b) => compareBytes(a.meta.startKey, b.meta.startKey));
   return {
     get nowMs() {
       return at();
@@ -86,10 +87,10 @@ export function viewOf(stores: readonly StoreView[], regions: readonly RegionVie
     stores: () => stores,
     store: (id) => stores.find((store) => store.meta.id === id) ?? null,
     region: (id) => regions.find((region) => region.meta.id === id) ?? null,
-    regionByKey: (key) => sorted().findLast((region) => compareKeys(region.meta.startKey, key) <= 0) ?? null,
+    regionByKey: (key) => sorted().findLast((region) => compareBytes(region.meta.startKey, key) <= 0) ?? null,
     scanRegions: (start, _end, limit) =>
       sorted()
-        .filter((region) => compareKeys(region.meta.startKey, start) >= 0)
+        .filter((region) => compareBytes(region.meta.startKey, start) >= 0)
         .slice(0, limit),
     neighbours: (id) => {
       const all = sorted();

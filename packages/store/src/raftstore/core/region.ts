@@ -1,4 +1,5 @@
 /** What a region is, and how its description changes: epochs, splits, membership. */
+import { compareBytes } from "@skein/base";
 import type { Membership } from "@skein/raft";
 import type { RegionDescription } from "../../region-kv.ts";
 
@@ -24,21 +25,12 @@ export interface SplitPart {
   readonly peerIds: readonly number[];
 }
 
-export function compareKeys(a: Uint8Array, b: Uint8Array): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const difference = (a[i] as number) - (b[i] as number);
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
-}
-
 export function containsKey(region: Region, key: Uint8Array): boolean {
-  return compareKeys(key, region.startKey) >= 0 && (region.endKey.length === 0 || compareKeys(key, region.endKey) < 0);
+  return compareBytes(key, region.startKey) >= 0 && (region.endKey.length === 0 || compareBytes(key, region.endKey) < 0);
 }
 
 export function overlaps(a: Region, b: Region): boolean {
-  const before = (x: Region, y: Region) => x.endKey.length > 0 && compareKeys(x.endKey, y.startKey) <= 0;
+  const before = (x: Region, y: Region) => x.endKey.length > 0 && compareBytes(x.endKey, y.startKey) <= 0;
   return !before(a, b) && !before(b, a);
 }
 
@@ -142,7 +134,7 @@ export function splitRegion(
   const bounds = [region.startKey, ...keys, region.endKey];
   if (keys.length === 0 || parts.length !== keys.length) return null;
   for (const [i, key] of keys.entries()) {
-    if (key.length === 0 || !containsKey(region, key) || compareKeys(bounds[i] as Uint8Array, key) >= 0) return null;
+    if (key.length === 0 || !containsKey(region, key) || compareBytes(bounds[i] as Uint8Array, key) >= 0) return null;
   }
   if (parts.some(({ peerIds }) => peerIds.length !== region.peers.length)) return null;
   const version = region.version + keys.length;

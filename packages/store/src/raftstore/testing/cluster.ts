@@ -2,12 +2,12 @@
  * Whole clusters of stores in one process, under one seed: virtual clock, disks that lose and tear, messages that come late, twice
  * or never; clients that put and get while regions split, merge and move and stores crash. What they saw is checked afterwards.
  */
-import { assert, type Random, type World } from "@skein/base";
+import { assert, compareBytes, type Random, type World } from "@skein/base";
 import { Simulation } from "@skein/sim";
 import type { Engine } from "../../engine/engine.ts";
 import { MemoryPlatter } from "../../engine/memory-engine.ts";
 import { RegionError } from "../../region-kv.ts";
-import { compareKeys, type Region } from "../core/region.ts";
+import { type Region } from "../core/region.ts";
 import { replicaHash } from "../hash.ts";
 import type { RaftStoreOptions } from "../options.ts";
 import type { Peer } from "../peer.ts";
@@ -164,7 +164,7 @@ export class StoreCluster {
       let best: { store: RaftStore; peer: Peer } | null = null;
       for (const { store } of this.up) {
         const peer = store.ranges.at(key);
-        if (peer?.isLeader !== true || !peer.hasAppliedOwnTerm || compareKeys(peer.region.startKey, key) !== 0) continue;
+        if (peer?.isLeader !== true || !peer.hasAppliedOwnTerm || compareBytes(peer.region.startKey, key) !== 0) continue;
         if (best === null || peer.region.version > best.peer.region.version) best = { store, peer };
       }
       if (best === null) return null;
@@ -338,7 +338,7 @@ export class StoreCluster {
       case "split": {
         const key = bytes(`k${String(random.below(100)).padStart(3, "0")}`);
         const at = leaders.find((leader) => leader.store.ranges.at(key) === leader.peer);
-        if (at !== undefined && compareKeys(at.peer.region.startKey, key) !== 0) this.quietly(at.store.split(at.peer.regionId, [key]));
+        if (at !== undefined && compareBytes(at.peer.region.startKey, key) !== 0) this.quietly(at.store.split(at.peer.regionId, [key]));
         return;
       }
       case "transfer":
@@ -374,8 +374,8 @@ export class StoreCluster {
       case "merge": {
         const neighbours = [...store.ranges].filter(
           ({ region }) =>
-            (region.endKey.length > 0 && compareKeys(region.endKey, peer.region.startKey) === 0) ||
-            (peer.region.endKey.length > 0 && compareKeys(peer.region.endKey, region.startKey) === 0),
+            (region.endKey.length > 0 && compareBytes(region.endKey, peer.region.startKey) === 0) ||
+            (peer.region.endKey.length > 0 && compareBytes(peer.region.endKey, region.startKey) === 0),
         );
         if (neighbours.length > 0) this.quietly(store.merge(peer.regionId, random.pick(neighbours).region));
         return;

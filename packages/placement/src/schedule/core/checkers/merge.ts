@@ -2,10 +2,10 @@
  * Small neighbours become one region (spec §1.10): both healthy, complete and cold, the smaller neighbour is preferred, nothing
  * (rule, label, table) must end between them, and what comes out is not to be split again at once.
  */
+import { compareBytes } from "@skein/base";
 import type { RegionView } from "../../../core/model.ts";
 import { mergePlan } from "../builder.ts";
 import type { ScheduleContext } from "../context.ts";
-import { compareKeys } from "../keys.ts";
 import type { Operator, PeerAt, Step } from "../operator.ts";
 import { isHealthy, isInJointState, leaderStore, peerOn } from "../regions.ts";
 
@@ -57,7 +57,7 @@ function isMergeable(context: ScheduleContext, region: RegionView, memory: Merge
 function fits(context: ScheduleContext, region: RegionView, neighbour: RegionView, memory: MergeMemory): boolean {
   if (!isMergeable(context, neighbour, memory)) return false;
   if (neighbour.approximateSize + region.approximateSize > mergedSizeMax) return false;
-  const [left, right] = compareKeys(region.meta.startKey, neighbour.meta.startKey) < 0 ? [region, neighbour] : [neighbour, region];
+  const [left, right] = compareBytes(region.meta.startKey, neighbour.meta.startKey) < 0 ? [region, neighbour] : [neighbour, region];
   if (context.policy.borders(left.meta.startKey, right.meta.endKey) !== null) return false;
   if (!context.schedule.enableCrossTableMerge && tableOf(left.meta.startKey) !== tableOf(right.meta.startKey)) return false;
   return neighbour.meta.peers.every((peer) => context.view.store(peer.storeId)?.meta.state === "up");

@@ -1,7 +1,7 @@
 /** Schedulers that only move leads: evict, grant, label, slow stores, shuffle. */
 import type { StoreId } from "../../../core/model.ts";
 import { rejectsLeaders, type ScheduleContext } from "../context.ts";
-import { isInRange } from "../keys.ts";
+import { isInRange } from "../../../core/keys.ts";
 import type { Operator } from "../operator.ts";
 import { leaderStore, peerOn } from "../regions.ts";
 import { leaderTarget } from "../filters.ts";

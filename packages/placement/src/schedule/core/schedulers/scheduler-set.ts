@@ -7,7 +7,7 @@ import type { StoreId } from "../../../core/model.ts";
 import type { SchedulerEntry } from "../../../server/config/core/items.ts";
 import type { ScheduleContext } from "../context.ts";
 import type { HotCache } from "../hot-cache.ts";
-import { hexOfKey, keyOfHex } from "../keys.ts";
+import { hexOfKey, keyOfHex } from "../../../core/keys.ts";
 import type { Operator } from "../operator.ts";
 import { balanceLeader } from "./balance-leader.ts";
 import { balanceRegion } from "./balance-region.ts";

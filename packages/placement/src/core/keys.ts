@@ -1,16 +1,8 @@
 /** Keys as bytes: compared, printed in the hex that operators and URLs show. */
-
-export function compareKeys(a: Uint8Array, b: Uint8Array): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const difference = (a[i] as number) - (b[i] as number);
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
-}
+import { compareBytes } from "@skein/base";
 
 export function isSameKey(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && compareKeys(a, b) === 0;
+  return a.length === b.length && compareBytes(a, b) === 0;
 }
 
 /** Upper case, as the original prints keys. */
@@ -30,5 +22,5 @@ export function keyOfHex(text: string): Uint8Array | null {
 
 /** `[start, end)` holds the key; an empty end is the end of all keys. */
 export function isInRange(key: Uint8Array, start: Uint8Array, end: Uint8Array): boolean {
-  return compareKeys(key, start) >= 0 && (end.length === 0 || compareKeys(key, end) < 0);
+  return compareBytes(key, start) >= 0 && (end.length === 0 || compareBytes(key, end) < 0);
 }
