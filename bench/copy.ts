@@ -16,7 +16,8 @@ import { subtask } from "../packages/migration/src/copy/testing/fixture.ts";
 const self = fileURLToPath(import.meta.url);
 const threads = 4;
 /** As `bin/run` starts the worker. */
-const launchArguments = ["--max-semi-space-size=8", "--heap-growing-percent=40"];
+const launchArguments = ["--max-semi-space-size=8", "--heap-growing-percent=100"];
+const compileCache = fileURLToPath(new URL("../.cache/compile", import.meta.url));
 const tables = 4;
 
 export const benchmark: Benchmark = {
@@ -189,7 +190,7 @@ async function ours({ world, signal }: BenchContext, source: DatabaseServer, tar
   );
   const result = await world.processes.run(process.execPath, [...launchArguments, ...profileArguments(), self, "ours"], {
     signal,
-    env: { SKEIN_BENCH_SERVERS: servers },
+    env: { SKEIN_BENCH_SERVERS: servers, NODE_COMPILE_CACHE: compileCache },
   });
   if (result.code !== 0) throw new Error(`the copy ended with ${result.code}: ${result.stderr.slice(-1000)}`);
   return Number(result.stdout);

@@ -20,12 +20,15 @@ import { openTarget, type Target } from "../target/target.ts";
 import type { Blocker, LoadStatus, Unit, UnitStatus } from "../unit.ts";
 import { type CopyStore, type CopyTableRow, createCopyStore, createCopyTables } from "./copy-store.ts";
 import {
+  boundaryByCount,
   boundaryQuery,
   boundLiteral,
   type Chunk,
   type ChunkKey,
   chunkCondition,
   chunkKey,
+  greatestQuery,
+  isDense,
   nextNumber,
   remainingStretches,
   rowsPerChunk,
@@ -92,6 +95,8 @@ interface ActiveTable {
   /** Few at first; then what the last chunk's rows say. */
   chunkRows: number;
   isMeasured: boolean;
+  /** What was seen last of a key of one integer: chunks are cut by counting. */
+  isDense: boolean;
   readonly stretches: Stretch[];
   /** Values of columns that a route adds: as literals, and as they are. */
   readonly constants: readonly string[];
@@ -125,6 +130,9 @@ class CopyUnit implements Unit {
   #canLoad = false;
   #canPrepare = false;
   readonly #statements = new PreparedStatements();
+  /** Tables whose rows are all there and whose indexes are being built. */
+  #finishing = 0;
+  #finishingMax = 1;
   readonly #lowTurn = new Semaphore(1);
   readonly #lows = new Map<TableWork, { readonly text: string | null; readonly position: Position }>();
 
@@ -233,6 +241,7 @@ class CopyUnit implements Unit {
       throw dmErrors.dumpRun([(error as Error).message], error);
     }
     const threads = asked.threads ?? config.dumper.threads;
+    this.#finishingMax = Math.max(1, threads - 1);
     const target = await this.#openTarget(threads, signal);
     await target.takeOver(signal);
     await target.ensure(createCopyTables(config), signal);
@@ -356,11 +365,12 @@ class CopyUnit implements Unit {
           await this.#prepare(table, link, signal);
         } else {
           const active = table.active as ActiveTable;
+          if (isCopied(active)) {
+            await this.#finish(table, active, link, signal);
+            continue;
+          }
           const chunk = await this.#plan(table, active, link, signal);
           if (chunk !== null) await this.#copyChunk(table, active, chunk, link, signal);
-          if (active.running === 0 && (active.isBroken || (active.stretches.length === 0 && !active.isPlanning))) {
-            await this.#finish(table, active, link, signal);
-          }
         }
       } finally {
         this.#wakeAll();
@@ -368,21 +378,26 @@ class CopyUnit implements Unit {
     }
   }
 
-  /** The table with the fewest chunks under way: writes spread over tables. */
+  /**
+   * What is next: a copied table's indexes, while few are being built; else rows of the table with the fewest chunks under way, so
+   * that writes spread over tables; else whatever is left. Indexes are built by one core and wait for the disk, rows fill all
+   * cores: together they end earlier than one after the other.
+   */
   #nextTable(): TableWork | "wait" | "done" {
-    let best: TableWork | null = null;
+    let rows: TableWork | null = null;
+    let indexes: TableWork | null = null;
     let isOpen = false;
     for (const table of this.#tables) {
       if (table.state === "finished") continue;
       isOpen = true;
-      if (table.state === "preparing") continue;
-      const active = table.active;
+      const { active } = table;
+      if (table.state === "preparing" || (table.state === "copying" && active === null)) continue;
+      if (active !== null && isCopied(active)) indexes ??= table;
       if (active !== null && (active.isBroken || active.isPlanning || active.stretches.length === 0)) continue;
-      if (table.state === "copying" && active === null) continue;
-      const running = active?.running ?? 0;
-      if (best === null || running < (best.active?.running ?? 0)) best = table;
+      if (rows === null || (active?.running ?? 0) < (rows.active?.running ?? 0)) rows = table;
     }
-    return best ?? (isOpen ? "wait" : "done");
+    if (indexes !== null && (rows === null || this.#finishing < this.#finishingMax)) return indexes;
+    return rows ?? (isOpen ? "wait" : "done");
   }
 
   /** Watermark, structure and target table; then chunks, or the whole of a table without a key. */
@@ -398,8 +413,7 @@ class CopyUnit implements Unit {
         const done = await store.chunks(schema, name, signal);
         const place = await prepareTargetTable(target, before.definition, table.route, signal);
         const left = remainingStretches(done);
-        const active = this.#activate(table, before, key, place, left);
-        if (left.length === 0) await this.#finish(table, active, link, signal); // cut off between its last chunk and the end
+        this.#activate(table, before, key, place, left);
         return;
       }
       await this.#clear(table, signal);
@@ -479,6 +493,7 @@ class CopyUnit implements Unit {
       text: source.text,
       chunkRows: Math.min(firstChunkRows, this.#chunkRows(mean, prepared)),
       isMeasured: false,
+      isDense: false,
       stretches,
       constants,
       fields: table.route.extracted.map(({ value }) => value),
@@ -549,10 +564,8 @@ class CopyUnit implements Unit {
         return { number, lower: stretch.lower, upper: stretch.upper };
       };
       if (!mayCut || active.key.columns.length === 0) return takeAll();
-      const sql = boundaryQuery(sourceTable(table.schema, table.table), active.key, stretch.lower, stretch.upper, active.chunkRows);
-      const row = await this.#retrySource(link, signal, async (connection) => (await connection.query(sql, signal)).rows[0]);
-      if (row === undefined) return takeAll();
-      const upper = active.key.columns.map((column, index) => boundLiteral(column, row[index] ?? ""));
+      const upper = await this.#boundary(table, active, stretch, link, signal);
+      if (upper === null) return takeAll();
       if (JSON.stringify(upper) === JSON.stringify(stretch.upper)) return takeAll();
       active.stretches[0] = { ...stretch, lower: upper, after: number };
       return { number, lower: stretch.lower, upper };
@@ -567,6 +580,24 @@ class CopyUnit implements Unit {
       active.isPlanning = false;
       this.#wakeAll();
     }
+  }
+
+  /** Where the stretch's next chunk ends; null when nothing is beyond that. */
+  async #boundary(
+    table: TableWork,
+    { key, chunkRows, isDense: isCounted }: ActiveTable,
+    { lower, upper }: Stretch,
+    link: SourceLink,
+    signal: AbortSignal,
+  ): Promise<readonly string[] | null> {
+    const name = sourceTable(table.schema, table.table);
+    const ask = (sql: string) => this.#retrySource(link, signal, async (connection) => (await connection.query(sql, signal)).rows[0]);
+    if (isCounted && lower !== null) {
+      const greatest = await ask(greatestQuery(name, key));
+      return boundaryByCount(lower, upper, greatest?.[0] ?? null, chunkRows);
+    }
+    const row = await ask(boundaryQuery(name, key, lower, upper, chunkRows));
+    return row === undefined ? null : key.columns.map((column, index) => boundLiteral(column, row[index] ?? ""));
   }
 
   async #copyChunk(table: TableWork, active: ActiveTable, chunk: Chunk, link: SourceLink, signal: AbortSignal): Promise<void> {
@@ -600,6 +631,7 @@ class CopyUnit implements Unit {
             { signal, wasApplied: (connection) => store.hasChunk(connection, table.schema, table.table, chunk.number) },
           );
           if (counted.rows > 0) this.#measured(active, counted.bytes / counted.rows);
+          active.isDense = active.key.isInteger && isDense(chunk, counted.rows);
           return;
         } catch (error) {
           signal.throwIfAborted();
@@ -715,9 +747,10 @@ class CopyUnit implements Unit {
 
   /** All chunks are in the target: the high watermark, if the structure is still the one of the low watermark. */
   async #finish(table: TableWork, active: ActiveTable, link: SourceLink, signal: AbortSignal): Promise<void> {
-    if (table.state !== "copying" || table.active !== active) return;
     table.state = "preparing";
     table.active = null;
+    this.#finishing++;
+    using _ended = { [Symbol.dispose]: () => this.#finishing-- };
     const { target, store } = this.#opened();
     const { high, now } = await this.#retrySource(link, signal, async (connection) => ({
       high: await endOfLog(connection, signal),
@@ -984,6 +1017,11 @@ async function* pieces(
   }
   const last = encoder.take();
   if (last !== null) yield last;
+}
+
+/** Nothing is left to plan and nothing is under way, or it cannot go on. */
+function isCopied(active: ActiveTable): boolean {
+  return active.running === 0 && (active.isBroken || (active.stretches.length === 0 && !active.isPlanning));
 }
 
 function constantsOf(route: Route): string[] {

@@ -31,6 +31,8 @@ export interface PreparedShape {
 /** More rows save the server next to nothing, and cost it memory for each parameter. */
 const rowsPerStatementMax = 1000;
 const usualStatementBytes = 128 * 1024;
+/** Statements that are sent and not answered: the server finds the next one there when it has done one. */
+const statementsAheadMax = 2;
 /** Prepared statements that one connection keeps. */
 const statementsMax = 4;
 
@@ -71,7 +73,7 @@ export class PreparedStatements {
 }
 
 /**
- * Writes all rows, one statement running while the next is made. Throws what the server says.
+ * Writes all rows, two statements sent while the next is made. Throws what the server says.
  *
  * @param encoder makes statements of text of the same rows
  * @param bytesMax of a statement, one row aside
@@ -86,14 +88,15 @@ export async function writePrepared(
   onRows: (rows: number, bytes: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  let running: Promise<unknown> = Promise.resolve();
+  const running: Promise<unknown>[] = [];
   let pending: RowSpan[] = [];
   let rows = 0;
   let bytes = 0;
   const run = async (start: () => Promise<unknown>) => {
-    await running;
-    running = start();
-    running.catch(() => {}); // awaited before the next one, or at the end
+    if (running.length >= statementsAheadMax) await running.shift();
+    const statement = start();
+    statement.catch(() => {}); // awaited when others follow, or at the end
+    running.push(statement);
   };
   const flush = async () => {
     const spans = pending;
@@ -142,6 +145,6 @@ export async function writePrepared(
     }
     await flush();
   } finally {
-    await running;
+    for (const statement of running) await statement;
   }
 }

@@ -3,12 +3,12 @@ import { type World } from "@skein/base";
 import {
   type Connection,
   currentPosition,
+  mariadbGtidsAt,
   MysqlConnectionError,
   type MysqlEndpoint,
   MysqlServerError,
   openConnection,
   parseCreateTable,
-  parseGtidSet,
   type Position,
   quoteIdentifier,
   type TableDefinition,
@@ -52,6 +52,8 @@ export function sourceTable(schema: string, table: string): string {
 }
 
 const commitCheckMs = 1000;
+/** Snapshots of a source that is written to before the server has to read its log for the GTIDs of one. */
+const quietSnapshotsMax = 5;
 
 /**
  * A position such that every transaction before it is visible to reads that begin now.
@@ -62,12 +64,16 @@ const commitCheckMs = 1000;
  */
 export async function lowWatermark(world: World, connection: Connection, signal: AbortSignal): Promise<Position> {
   if (connection.flavor === "mariadb") {
-    await connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT", signal);
-    try {
-      const position = await snapshotPosition(connection, signal);
-      if (position !== null) return position;
-    } finally {
-      if (connection.isOpen) await connection.execute("ROLLBACK", signal);
+    for (let tries = 1; tries <= quietSnapshotsMax; tries++) {
+      await connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT", signal);
+      try {
+        const position = await snapshotPosition(connection, signal, tries === quietSnapshotsMax);
+        if (position === "moved") continue;
+        if (position === null) break;
+        return position;
+      } finally {
+        if (connection.isOpen) await connection.execute("ROLLBACK", signal);
+      }
     }
   }
   const position = await endOfLog(connection, signal);
@@ -91,15 +97,20 @@ export async function endOfLog(connection: Connection, signal?: AbortSignal): Pr
   }
 }
 
-/** MariaDB: the position of this connection's snapshot, exactly. Null when the server does not say it (no binlog). */
-export async function snapshotPosition(connection: Connection, signal?: AbortSignal): Promise<Position | null> {
+/**
+ * MariaDB: the position of this connection's snapshot, exactly. Null when the server does not say it (no binlog); "moved" when its
+ * GTIDs could only be found by reading the log and `mayRead` is false.
+ */
+export async function snapshotPosition(connection: Connection, signal: AbortSignal, mayRead: true): Promise<Position | null>;
+export async function snapshotPosition(connection: Connection, signal: AbortSignal, mayRead: boolean): Promise<Position | "moved" | null>;
+export async function snapshotPosition(connection: Connection, signal: AbortSignal, mayRead: boolean): Promise<Position | "moved" | null> {
   const { rows } = await connection.query("SHOW STATUS LIKE 'binlog_snapshot_%'", signal);
   const status = new Map(rows.map(([name, value]) => [(name ?? "").toLowerCase(), value ?? ""]));
   const file = status.get("binlog_snapshot_file") ?? "";
   if (file === "") return null;
-  const offset = Number(status.get("binlog_snapshot_position"));
-  const answer = await connection.query(`SELECT BINLOG_GTID_POS('${file}', ${offset})`, signal);
-  return { file: textOf(file), offset, gtidSet: parseGtidSet(answer.rows[0]?.[0] ?? "", "mariadb") };
+  const place = { file: textOf(file), offset: Number(status.get("binlog_snapshot_position")) };
+  const gtidSet = await mariadbGtidsAt(connection, place, mayRead, signal);
+  return gtidSet === null ? "moved" : { ...place, gtidSet };
 }
 
 export interface SourceTable {

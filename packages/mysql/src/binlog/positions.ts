@@ -10,15 +10,61 @@ import { compareBinlogFiles, firstOffset, type Position } from "./core/position.
 
 const syntaxError = 1064;
 
+/** Looks at a log that somebody writes to before the server is asked to read the file for its GTIDs. */
+const quietLooksMax = 5;
+
 /** The end of the source's log now, with the GTIDs up to it. Throws when the binlog is off, or the privilege is missing. */
 export async function currentPosition(connection: Connection, signal?: AbortSignal): Promise<Position> {
   const row = await logStatus(connection, signal);
+  let end = endOf(row);
+  if (end === null) throw new MysqlServerError(1381, "HY000", "You are not using binary logging");
+  if (connection.flavor === "mysql") return { ...end, gtidSet: parseGtidSet(row?.Executed_Gtid_Set ?? "", "mysql") };
+  for (let looks = 1; looks <= quietLooksMax; looks++) {
+    const seen = await gtidsAtEnd(connection, signal);
+    if (seen.end !== null && isSamePlace(seen.end, end)) return { ...end, gtidSet: seen.gtidSet };
+    end = seen.end ?? end;
+  }
+  return { ...end, gtidSet: await gtidsByReading(connection, end, signal) };
+}
+
+/**
+ * MariaDB: the GTIDs up to a place of the log where it may end right now. The server knows those of its end; for any other place it
+ * reads the file up to there, up to a gigabyte. Null when it is not the end and `mayRead` is false.
+ */
+export async function mariadbGtidsAt(
+  connection: Connection,
+  place: LogPlace,
+  mayRead: boolean,
+  signal?: AbortSignal,
+): Promise<GtidSet | null> {
+  const { end, gtidSet } = await gtidsAtEnd(connection, signal);
+  if (end !== null && isSamePlace(end, place)) return gtidSet;
+  return mayRead ? await gtidsByReading(connection, place, signal) : null;
+}
+
+interface LogPlace {
+  readonly file: string;
+  readonly offset: number;
+}
+
+function isSamePlace(a: LogPlace, b: LogPlace): boolean {
+  return a.file === b.file && a.offset === b.offset;
+}
+
+function endOf(row: Record<string, string | null> | undefined): LogPlace | null {
   const file = row?.File ?? "";
-  if (row === undefined || file === "") throw new MysqlServerError(1381, "HY000", "You are not using binary logging");
-  const offset = Number(row.Position);
-  if (connection.flavor === "mysql") return { file, offset, gtidSet: parseGtidSet(row.Executed_Gtid_Set ?? "", "mysql") };
+  return file === "" ? null : { file, offset: Number(row?.Position) };
+}
+
+/** The GTIDs first, then where the log ends: they belong together for whoever knew this end before. */
+async function gtidsAtEnd(connection: Connection, signal?: AbortSignal): Promise<{ end: LogPlace | null; gtidSet: GtidSet }> {
+  const [{ rows }, row] = await Promise.all([connection.query("SELECT @@GLOBAL.gtid_binlog_pos", signal), logStatus(connection, signal)]);
+  return { end: endOf(row), gtidSet: parseGtidSet(rows[0]?.[0] ?? "", "mariadb") };
+}
+
+async function gtidsByReading(connection: Connection, { file, offset }: LogPlace, signal?: AbortSignal): Promise<GtidSet> {
   const { rows } = await connection.query(`SELECT BINLOG_GTID_POS(${quoteText(file)}, ${offset})`, signal);
-  return { file, offset, gtidSet: parseGtidSet(rows[0]?.[0] ?? "", "mariadb") };
+  return parseGtidSet(rows[0]?.[0] ?? "", "mariadb");
 }
 
 async function logStatus(connection: Connection, signal?: AbortSignal): Promise<Record<string, string | null> | undefined> {

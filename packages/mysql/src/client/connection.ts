@@ -282,18 +282,17 @@ export class SocketConnection implements Connection {
     );
     let sendTypes = true;
     // Once it is answered, an execution's memory serves the next one: fresh memory for each costs more than all else here.
-    let memory: Buffer | null = null;
+    const memory: Buffer[] = [];
     const reserve = (bytes: number): Buffer => {
-      const held = memory;
-      memory = null;
-      return held !== null && held.length >= bytes
+      const held = memory.pop();
+      return held !== undefined && held.length >= bytes
         ? held
         : Buffer.allocUnsafeSlow(bytes > keptBytesMax ? bytes : Math.min(keptBytesMax, bytes + (bytes >> 2)));
     };
     return {
       parameters,
       executeRows: async (columns, spans, executeSignal) => {
-        let reserved: Buffer | null = null;
+        let reserved: Buffer | undefined;
         const framed = frameExecute(statement, columns, spans, sendTypes, (bytes) => (reserved = reserve(bytes)));
         sendTypes = false;
         const ok = await this.#send<OkPacket | null>(
@@ -301,7 +300,7 @@ export class SocketConnection implements Connection {
           executeSignal,
           (done, failed) => this.#resultAnswer({}, done, failed),
         );
-        if (framed.length <= keptBytesMax) memory = reserved;
+        if (reserved !== undefined && framed.length <= keptBytesMax && memory.length < keptBuffersMax) memory.push(reserved);
         return executeResult(ok);
       },
       close: () => this.socket.sendUnanswered(framePacket(closePayload(statement), 0)),
@@ -390,8 +389,9 @@ export class SocketConnection implements Connection {
 /** Batches that wait for the one who pulls: a chunk of the socket, 64 KiB, and the row that goes on in the next one, by turns. */
 const batchesAheadMax = 8;
 
-/** Memory that a prepared statement keeps for its next execution. */
+/** Memory that a prepared statement keeps for its next executions, so many at once and each of at most so many bytes. */
 const keptBytesMax = 512 * 1024;
+const keptBuffersMax = 3;
 
 function executeResult(ok: OkPacket | null): ExecuteResult {
   if (ok === null) return { affectedRows: 0, insertId: 0n, warnings: 0, info: "" };

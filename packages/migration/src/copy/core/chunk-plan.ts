@@ -30,9 +30,12 @@ export interface ChunkKey {
   readonly index: string;
   /** The longest start of the key whose order and literals are the same everywhere; empty: the table is one chunk. */
   readonly columns: readonly ColumnDefinition[];
+  /** One whole number and nothing else. */
+  readonly isInteger: boolean;
 }
 
-const digits: ReadonlySet<TypeName> = new Set(["tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year"]);
+const integers: ReadonlySet<TypeName> = new Set(["tinyint", "smallint", "mediumint", "int", "bigint"]);
+const digits: ReadonlySet<TypeName> = new Set([...integers, "decimal", "year"]);
 const quoted: ReadonlySet<TypeName> = new Set(["date", "time", "datetime", "timestamp", "uuid", "inet4", "inet6"]);
 
 /** Types whose values compare the same as a literal as they are ordered in the index. */
@@ -55,7 +58,8 @@ export function chunkKey(table: TableDefinition): ChunkKey | null {
     if (found === undefined || !isOrdered(found)) break;
     columns.push(found);
   }
-  return { index: index.name, columns };
+  const isInteger = index.parts.length === 1 && integers.has(columns[0]?.type.name ?? "json");
+  return { index: index.name, columns, isInteger };
 }
 
 const nameOf = (name: string) => quoteIdentifier(bytesOf(name));
@@ -91,6 +95,31 @@ export function boundaryQuery(table: ByteString, key: ChunkKey, lower: Bound, li
   const names = key.columns.map(({ name }) => nameOf(name)).join(", ");
   const condition = chunkCondition(key, { lower, upper: limit });
   return `SELECT ${names} FROM ${table} FORCE INDEX (${nameOf(key.index)})${condition === "" ? "" : ` WHERE ${condition}`} ORDER BY ${names} LIMIT 1 OFFSET ${rows - 1}`;
+}
+
+/** The query for the greatest key, which costs the server nothing. */
+export function greatestQuery(table: ByteString, key: ChunkKey): ByteString {
+  return `SELECT MAX(${nameOf(key.columns[0]?.name ?? "")}) FROM ${table}`;
+}
+
+/** More numbers than this for a row are too many to count rows by numbers. */
+const numbersPerRowMax = 1.25;
+
+/** The rows of a key of one integer lie so close together that the next chunk may be cut by counting instead of walking. */
+export function isDense({ lower, upper }: Pick<Chunk, "lower" | "upper">, rows: number): boolean {
+  return lower !== null && upper !== null && Number(BigInt(upper[0] ?? "0") - BigInt(lower[0] ?? "0")) <= rows * numbersPerRowMax;
+}
+
+/** The boundary `rows` numbers further, so at most as many rows; null when the stretch, or the table as it is now, ends before that. */
+export function boundaryByCount(
+  lower: readonly string[],
+  limit: Bound,
+  greatest: ByteString | null,
+  rows: number,
+): readonly string[] | null {
+  const next = BigInt(lower[0] ?? "0") + BigInt(rows);
+  if (greatest === null || next >= BigInt(greatest)) return null;
+  return limit !== null && next >= BigInt(limit[0] ?? "0") ? null : [next.toString()];
 }
 
 /** A stretch that is still to be cut into chunks, whose numbers are to be between these two. */

@@ -1,10 +1,13 @@
 import { parseCreateTable } from "@skein/mysql";
 import { describe, expect, test } from "vitest";
 import {
+  boundaryByCount,
   boundaryQuery,
   type Chunk,
   chunkCondition,
   chunkKey,
+  greatestQuery,
+  isDense,
   nextNumber,
   remainingStretches,
   rowsPerChunk,
@@ -122,6 +125,28 @@ describe("chunks", () => {
     expect(boundaryQuery("t", key, ["1", "2"], null, 10)).toBe(
       "SELECT `a`, `b` FROM t FORCE INDEX (`PRIMARY`) WHERE ((`a` > 1) OR (`a` = 1 AND `b` > 2)) ORDER BY `a`, `b` LIMIT 1 OFFSET 9",
     );
+  });
+
+  test("a dense key of one integer is cut by counting, and only that", () => {
+    const keyOf = (body: string) => chunkKey(table(body));
+    const whole = keyOf("`a` bigint(20) NOT NULL, PRIMARY KEY (`a`)");
+    expect(whole?.isInteger).toBe(true);
+    expect(keyOf("`a` int(11) NOT NULL, `b` int(11) NOT NULL, PRIMARY KEY (`a`,`b`)")?.isInteger).toBe(false);
+    // The second part is no bound, but there may be any number of rows with one `a`.
+    expect(keyOf("`a` int(11) NOT NULL, `e` enum('x') NOT NULL, PRIMARY KEY (`a`,`e`)")?.isInteger).toBe(false);
+    expect(keyOf("`a` decimal(10,2) NOT NULL, PRIMARY KEY (`a`)")?.isInteger).toBe(false);
+    expect(isDense({ lower: ["100"], upper: ["200"] }, 100)).toBe(true);
+    expect(isDense({ lower: ["-50"], upper: ["75"] }, 100)).toBe(true);
+    expect(isDense({ lower: ["100"], upper: ["300"] }, 100)).toBe(false);
+    expect(isDense({ lower: null, upper: ["300"] }, 300)).toBe(false);
+    expect(isDense({ lower: ["18446744073709551000"], upper: ["18446744073709551100"] }, 100)).toBe(true);
+    expect(boundaryByCount(["100"], null, "1000", 50)).toEqual(["150"]);
+    expect(boundaryByCount(["18446744073709551000"], null, "18446744073709551615", 50)).toEqual(["18446744073709551050"]);
+    expect(boundaryByCount(["100"], null, "150", 50)).toBeNull();
+    expect(boundaryByCount(["100"], null, null, 50)).toBeNull();
+    expect(boundaryByCount(["100"], ["150"], "1000", 50)).toBeNull();
+    expect(boundaryByCount(["100"], ["151"], "1000", 50)).toEqual(["150"]);
+    expect(greatestQuery("t", whole as NonNullable<typeof whole>)).toBe("SELECT MAX(`a`) FROM t");
   });
 
   test("what is left is exactly what no chunk covers, however often holes are filled in part", () => {
