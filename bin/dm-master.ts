@@ -1,7 +1,7 @@
 /** Launcher of dm-master. */
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { flagHelp } from "../packages/migration/src/config/flags.ts";
+import { flagHelp } from "@skein/base";
 import { launchMaster, masterFlags, readTls, sampleMasterToml } from "../packages/migration/src/config/process-config.ts";
 import { runProcess } from "../packages/migration/src/process.ts";
 import { versionText } from "../packages/migration/src/version.ts";

@@ -1,7 +1,7 @@
 /** Launcher of dm-worker. */
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { flagHelp } from "../packages/migration/src/config/flags.ts";
+import { flagHelp } from "@skein/base";
 import { launchWorker, readTls, sampleWorkerToml, workerFlags } from "../packages/migration/src/config/process-config.ts";
 import { splitAddress } from "../packages/migration/src/master/probe.ts";
 import { runProcess } from "../packages/migration/src/process.ts";

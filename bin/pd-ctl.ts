@@ -1,6 +1,5 @@
 /** Launcher of pd-ctl. */
-import { nodeWorld } from "@skein/base";
-import { terminalIo } from "../packages/placement/src/control/node-io.ts";
+import { nodeWorld, terminalOf } from "@skein/base";
 import { runPdCtl } from "../packages/placement/src/control/pd-ctl.ts";
 import { versionText } from "../packages/placement/src/version.ts";
 
@@ -9,7 +8,7 @@ process.once("SIGINT", () => stop.abort(new DOMException("interrupted", "AbortEr
 process.once("SIGTERM", () => stop.abort(new DOMException("terminated", "AbortError")));
 process.exitCode = await runPdCtl(nodeWorld(), {
   argv: process.argv.slice(2),
-  io: terminalIo(process),
+  io: terminalOf(process),
   versionText: versionText(),
   signal: stop.signal,
 });

@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
+import { flagHelp } from "@skein/base";
 import { pdComponents } from "../packages/placement/src/server/components.ts";
-import { flagHelp } from "../packages/placement/src/server/config/flags.ts";
 import { launchPd, pdFlags, readTls } from "../packages/placement/src/server/config/process-config.ts";
 import { startPdServer } from "../packages/placement/src/server/pd-server.ts";
 import { runPd } from "../packages/placement/src/server/process.ts";

@@ -18,6 +18,22 @@ export { type Random, randomFrom, seededRandom } from "./core/random.ts";
 export { Secret } from "./core/secret.ts";
 export { Channel } from "./channel.ts";
 export {
+  CommandLineError,
+  type CommandShape,
+  type Flag,
+  type FlagValues,
+  flagList,
+  flagText,
+  helpText,
+  nameOf,
+  type ParsedLine,
+  parseLine,
+  usageText,
+} from "./command-line/command-line.ts";
+export { type FlagDefinition, FlagError, flagHelp, type ParsedFlags, parseFlags } from "./command-line/program-flags.ts";
+export { splitWords } from "./command-line/split-words.ts";
+export { type Terminal, terminalOf } from "./command-line/terminal.ts";
+export {
   ConfigError,
   type ConfigProblem,
   checkShape,

@@ -2,9 +2,12 @@
 import {
   ConfigError,
   checkShape,
+  type FlagDefinition,
+  FlagError,
   type LogLevel,
   logLevels,
   parseDuration,
+  parseFlags,
   parseToml,
   type Static,
   stringifyToml,
@@ -13,7 +16,6 @@ import {
   Type,
 } from "@skein/base";
 import { dmErrors } from "../errors.ts";
-import { type FlagDefinition, FlagError, parseFlags } from "./flags.ts";
 
 const text = (value = "") => Type.String({ default: value });
 

@@ -1,19 +1,9 @@
-import type { World } from "@skein/base";
+import type { CommandShape, Terminal, World } from "@skein/base";
 import type { Message } from "@skein/rpc";
-import type { CommandShape } from "./command-line.ts";
-
-/** What a command may touch of the terminal. */
-export interface ControlIo {
-  readonly stdout: (text: string) => void;
-  readonly stderr: (text: string) => void;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Lines of standard input; asks with `prompt` where a person sits there. */
-  readonly lines: (prompt: string) => AsyncIterable<string>;
-}
 
 export interface CommandContext {
   readonly world: World;
-  readonly io: Pick<ControlIo, "stdout" | "stderr">;
+  readonly io: Pick<Terminal, "stdout" | "stderr">;
   readonly args: readonly string[];
   readonly signal: AbortSignal;
   /** Asks the master. Connects at the first call. */
@@ -28,7 +18,6 @@ export interface CommandContext {
 
 export interface Command extends CommandShape {
   readonly subcommands?: readonly Command[];
-  /** Groups have none: they print their help. */
   readonly run?: (context: CommandContext) => Promise<void>;
 }
 

@@ -2,12 +2,25 @@
  * dmctl: one command, or a loop of them. Answers of the master are printed as JSON with exit code 0 whatever they say; a line that
  * cannot be understood, and a master that cannot be asked, are exit code 1.
  */
-import { parseToml, type TlsFiles, type World } from "@skein/base";
+import {
+  CommandLineError,
+  type FlagValues,
+  flagList,
+  flagText,
+  helpText,
+  nameOf,
+  parseLine,
+  parseToml,
+  splitWords,
+  type Terminal,
+  type TlsFiles,
+  usageText,
+  type World,
+} from "@skein/base";
 import { RpcError } from "@skein/rpc";
 import { dmErrors } from "../errors.ts";
 import { masterWire, wireSchema } from "../wire/wire.ts";
-import { type Command, type CommandContext, ControlError, type ControlIo, ShowHelp, SoftFailure } from "./command.ts";
-import { CommandLineError, type FlagValues, helpText, nameOf, parseLine, splitWords, usageText } from "./command-line.ts";
+import { type Command, type CommandContext, ControlError, ShowHelp, SoftFailure } from "./command.ts";
 import { connectMaster, type MasterConnection } from "./connection.ts";
 import { openError } from "./files.ts";
 import { printMessage } from "./print-message.ts";
@@ -15,7 +28,7 @@ import { rootCommand } from "./root-command.ts";
 
 export interface DmctlOptions {
   readonly argv: readonly string[];
-  readonly io: ControlIo;
+  readonly io: Omit<Terminal, "isTerminal">;
   readonly signal: AbortSignal;
   readonly versionText: string;
 }
@@ -78,11 +91,9 @@ class Runner {
     await this.#connect(given); // a wrong address is told before the first prompt
     const { io } = this.#options;
     for await (const line of io.lines("\u001b[31m»\u001b[0m ")) {
-      let words: readonly string[];
-      try {
-        words = splitWords(line);
-      } catch (error) {
-        io.stdout(`${errorText(error)}\n`);
+      const words = splitWords(line);
+      if (words === null) {
+        io.stdout("Error: a quote is not closed\n");
         continue;
       }
       if (words.length === 0) continue;
@@ -112,9 +123,6 @@ class Runner {
       throw new CommandLineError(`unknown command "${line.args[0]}" for "dmctl"\nRun 'dmctl --help' for usage.`);
     if (line.isHelp || command.run === undefined) return io.stdout(helpText(line.path));
     const flags: FlagValues = new Map([...given, ...line.flags]);
-    const defaults = new Map(
-      line.path.flatMap((each) => [...(each.flags ?? []), ...(each.persistentFlags ?? [])]).map((flag) => [flag.name, flag]),
-    );
     const context: CommandContext = {
       world: this.#world,
       io,
@@ -130,15 +138,9 @@ class Runner {
           throw error.status === "unknown" ? new ControlError(error.text) : error;
         }
       },
-      flag: (name) => {
-        const value = flags.get(name);
-        return typeof value === "string" ? value : (defaults.get(name)?.fallback ?? "");
-      },
+      flag: (name) => flagText(flags, line.path, name),
       isSet: (name) => line.flags.has(name),
-      list: (name) => {
-        const value = flags.get(name);
-        return value === undefined || typeof value === "string" ? [] : value;
-      },
+      list: (name) => flagList(flags, name),
       answer: (method, message) => io.stdout(`${printMessage(responseType(method), message)}\n`),
       print: (text) => io.stdout(text),
     };
@@ -152,8 +154,8 @@ class Runner {
   }
 
   async #connect(flags: FlagValues): Promise<MasterConnection> {
-    const file = await this.#configFile(textFlag(flags, "config"));
-    const value = (name: string) => textFlag(flags, name) || file[name] || "";
+    const file = await this.#configFile(flagText(flags, [], "config"));
+    const value = (name: string) => flagText(flags, [], name) || file[name] || "";
     const timeoutMs = durationMs(value("rpc-timeout") || "10m");
     const address = value("master-addr") || this.#options.io.env["DM_MASTER_ADDR"] || "";
     if (address === "") throw new ControlError(missingAddress);
@@ -191,11 +193,6 @@ class Runner {
       ...(paths.cert === "" ? {} : { cert: await read(paths.cert, "certificate"), key: await read(paths.key, "key") }),
     };
   }
-}
-
-function textFlag(flags: FlagValues, name: string): string {
-  const value = flags.get(name);
-  return typeof value === "string" ? value : "";
 }
 
 /** `pb.StartTaskResponse` of `StartTask`: the schema knows. */

@@ -11,6 +11,9 @@ import { validation } from "./commands/validation-commands.ts";
 export const rootCommand: Command = {
   usage: "dmctl",
   about: "DM control",
+  run: async () => {
+    throw new ShowHelp();
+  },
   persistentFlags: [
     { name: "config", kind: "string", about: "file with these flags in TOML" },
     { name: "master-addr", kind: "string", about: "address of a dm-master, or several with commas between" },

@@ -1,6 +1,6 @@
+import { CommandLineError, helpText, nameOf, parseLine, usageText } from "@skein/base";
 import { describe, expect, test } from "vitest";
 import type { Command } from "./command.ts";
-import { CommandLineError, helpText, nameOf, parseLine, splitWords, usageText } from "./command-line.ts";
 import { rootCommand } from "./root-command.ts";
 
 describe("lines", () => {
@@ -19,7 +19,6 @@ describe("lines", () => {
   });
 
   test.each([
-    [["nosuch"], 'unknown command "nosuch" for "pd-ctl"'],
     [["store", "weight", "1", "-1", "2"], "unknown shorthand flag: '1' in -1"],
     [["member", "--nosuch"], "unknown flag: --nosuch"],
     [["store", "--state"], "flag needs an argument: --state"],
@@ -31,11 +30,6 @@ describe("lines", () => {
     const parse = () => parseLine(rootCommand, argv);
     expect(parse).toThrow(CommandLineError);
     expect(parse).toThrow(text);
-  });
-
-  test("words as a shell splits them", () => {
-    expect(splitWords(`a "b c" 'd "e' f\\ g ""`)).toEqual(["a", "b c", 'd "e', "f g", ""]);
-    expect(splitWords('a "b')).toBeNull();
   });
 });
 

@@ -5,17 +5,7 @@
  * What the original does is kept (golden/placement): answers of the server are printed as they came, failures of the server are
  * text with exit code 0, and only lines that cannot be understood end with 1.
  */
-import type { World } from "@skein/base";
-
-export interface Flag {
-  /** Without dashes. */
-  readonly name: string;
-  readonly short?: string;
-  readonly kind: "bool" | "string" | "strings" | "float";
-  readonly about: string;
-  readonly fallback?: string;
-  readonly isHidden?: boolean;
-}
+import type { CommandShape, World } from "@skein/base";
 
 /** What the server answered. `text` is the body as it came. */
 export interface PdAnswer {
@@ -51,19 +41,8 @@ export interface CommandContext {
   readonly interactive: boolean;
 }
 
-export interface Command {
-  /** As it is typed after the parent's name: `delete <store_id>`. */
-  readonly usage: string;
-  readonly about: string;
-  /** Whole lines, as somebody would type them; shown by `--help`. */
-  readonly examples?: readonly string[];
-  readonly aliases?: readonly string[];
-  /** Printed before it runs: `use store limit all <rate> instead`. */
-  readonly deprecated?: string;
-  readonly isHidden?: boolean;
-  readonly flags?: readonly Flag[];
+export interface Command extends CommandShape {
   readonly subcommands?: readonly Command[];
-  /** Without one, it is a group and prints its help. */
   readonly run?: (context: CommandContext) => Promise<void>;
 }
 

@@ -2,25 +2,27 @@
  * pd-ctl: one command, lines of standard input, or a prompt. What the server refuses is text with exit code 0, as scripts know it; only
  * lines that cannot be understood end with 1.
  */
-import type { World } from "@skein/base";
+import {
+  CommandLineError,
+  type FlagValues,
+  flagList,
+  flagText,
+  helpText,
+  nameOf,
+  type ParsedLine,
+  parseLine,
+  splitWords,
+  type Terminal,
+  usageText,
+  type World,
+} from "@skein/base";
 import { type Command, type CommandContext, failureText, NoEndpoint } from "./command.ts";
-import { CommandLineError, type FlagValues, flagsOf, helpText, nameOf, parseLine, splitWords, usageText } from "./command-line.ts";
 import { createHttpClient, type HttpClient } from "./http-client.ts";
 import { rootCommand } from "./root-command.ts";
 
-export interface ControlIo {
-  readonly stdout: (text: string) => void;
-  readonly stderr: (text: string) => void;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** A person sits at standard input. */
-  readonly isTerminal: boolean;
-  /** Lines of standard input; asks with `prompt` where a person sits there. */
-  readonly lines: (prompt: string) => AsyncIterable<string>;
-}
-
 export interface PdCtlOptions {
   readonly argv: readonly string[];
-  readonly io: ControlIo;
+  readonly io: Terminal;
   readonly signal: AbortSignal;
   readonly versionText: string;
   /** Default: all there are. */
@@ -37,7 +39,7 @@ export async function runPdCtl(world: World, options: PdCtlOptions): Promise<num
   const argv = [...options.argv, ...(io.env["PD_ADDR"] === undefined || io.env["PD_ADDR"] === "" ? [] : ["-u", io.env["PD_ADDR"]])];
   let flags: FlagValues;
   try {
-    const line = parseLine(root, argv);
+    const line = lineOf(root, argv);
     flags = line.flags;
     if (line.path.length === 1 && flags.get("version") === "true") {
       io.stdout(options.versionText);
@@ -72,9 +74,17 @@ export async function runPdCtl(world: World, options: PdCtlOptions): Promise<num
   return 0;
 }
 
-function refuse(io: ControlIo, error: unknown): number {
+/** A first word that is no command is a mistake; later ones are arguments. */
+function lineOf(root: Command, argv: readonly string[]): ParsedLine<Command> {
+  const line = parseLine(root, argv);
+  if (line.path.length === 1 && line.args.length > 0 && !line.isHelp)
+    throw new CommandLineError(`unknown command ${JSON.stringify(line.args[0])} for "${nameOf(root)}"`);
+  return line;
+}
+
+function refuse(io: Terminal, error: unknown): number {
   if (!(error instanceof CommandLineError)) throw error;
-  io.stdout(`${error.withUsage ? `${usageText(error.path)}\n` : ""}${error.message}\n`);
+  io.stdout(`${error.path.length > 0 ? `${usageText(error.path)}\n` : ""}${error.message}\n`);
   return 1;
 }
 
@@ -88,7 +98,7 @@ async function runLine(
   interactive: boolean,
 ): Promise<number> {
   const { io } = options;
-  const line = parseLine(root, argv);
+  const line = lineOf(root, argv);
   const command = line.path.at(-1) as Command;
   if (line.isHelp) {
     io.stdout(helpText(line.path));
@@ -114,16 +124,12 @@ async function runLine(
 function contextOf(
   world: World,
   options: PdCtlOptions,
-  line: { readonly path: readonly Command[]; readonly args: readonly string[] },
+  line: ParsedLine<Command>,
   flags: FlagValues,
   interactive: boolean,
 ): CommandContext {
   const { io, signal } = options;
-  const fallbacks = new Map(flagsOf(line.path).map((flag) => [flag.name, flag.fallback ?? ""]));
-  const flag = (name: string): string => {
-    const value = flags.get(name);
-    return typeof value === "string" ? value : (fallbacks.get(name) ?? "");
-  };
+  const flag = (name: string) => flagText(flags, line.path, name);
   let client: HttpClient | undefined;
   const request: CommandContext["request"] = (method, path, body) => {
     client ??= createHttpClient(world, flag("pd") === "" ? "http://127.0.0.1:2379" : flag("pd"), {
@@ -140,10 +146,7 @@ function contextOf(
     args: line.args,
     flag,
     isSet: (name) => flags.has(name) && flags.get(name) !== "false",
-    list: (name) => {
-      const value = flags.get(name);
-      return value === undefined ? [] : typeof value === "string" ? [value] : value;
-    },
+    list: (name) => flagList(flags, name),
     print,
     warn: (text) => io.stderr(`${text}\n`),
     usage: () => io.stdout(usageText(line.path)),

@@ -24,11 +24,13 @@ export const rootCommand: Command = {
   usage: "pd-ctl",
   about: "Console of the placement driver: looks at a cluster and changes it",
   examples: ["pd-ctl -u http://127.0.0.1:2379 store", "pd-ctl -i", "echo 'member' | pd-ctl"],
-  flags: [
+  persistentFlags: [
     { name: "pd", short: "u", kind: "string", about: "address of pd", fallback: "http://127.0.0.1:2379" },
     { name: "cacert", kind: "string", about: "path of file that contains list of trusted SSL CAs" },
     { name: "cert", kind: "string", about: "path of file that contains X509 certificate in PEM format" },
     { name: "key", kind: "string", about: "path of file that contains X509 key in PEM format" },
+  ],
+  flags: [
     { name: "interact", short: "i", kind: "bool", about: "read commands from a prompt" },
     { name: "detach", short: "d", kind: "bool", about: "run one command (always so; kept for old scripts)", fallback: "true" },
     { name: "version", short: "V", kind: "bool", about: "print the version and exit" },

@@ -1,5 +1,6 @@
 /** `pd-ctl config placement-rules …` */
-import { type Command, type CommandContext, type Flag, failureText, type PdAnswer } from "../control/command.ts";
+import type { Flag } from "@skein/base";
+import { type Command, type CommandContext, failureText, type PdAnswer } from "../control/command.ts";
 import { syntaxError } from "../server/json.ts";
 import { separateTwins } from "./core/changes.ts";
 import type { RuleInput } from "./core/rule.ts";

@@ -5,10 +5,9 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { World } from "@skein/base";
+import { splitWords, type World } from "@skein/base";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPdClient } from "../client/index.ts";
-import { splitWords } from "../control/command-line.ts";
 import { runPdCtl } from "../control/pd-ctl.ts";
 import { pdComponents } from "../server/components.ts";
 import type { RegionView } from "../core/model.ts";

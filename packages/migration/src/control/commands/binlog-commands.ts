@@ -1,4 +1,4 @@
-import type { Flag } from "../command-line.ts";
+import type { Flag } from "@skein/base";
 import { dmErrors } from "../../errors.ts";
 import { type Command, type CommandContext, ShowHelp, SoftFailure, wrongUse } from "../command.ts";
 import { fileText, taskName } from "../files.ts";

@@ -1,4 +1,4 @@
-import type { Flag } from "../command-line.ts";
+import type { Flag } from "@skein/base";
 import { type Command, type CommandContext, ControlError, wrongUse } from "../command.ts";
 import { taskName } from "../files.ts";
 

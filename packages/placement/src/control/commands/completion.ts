@@ -1,10 +1,10 @@
 /** `pd-ctl completion bash|zsh`: a script made from the commands themselves. */
+import { nameOf } from "@skein/base";
 import type { Command } from "../command.ts";
-import { nameOf } from "../command-line.ts";
 
 function paths(command: Command, prefix: readonly string[]): { readonly path: string; readonly words: readonly string[] }[] {
   const subcommands = (command.subcommands ?? []).filter((each) => each.isHidden !== true);
-  const flags = (command.flags ?? []).map((flag) => `--${flag.name}`);
+  const flags = [...(command.persistentFlags ?? []), ...(command.flags ?? [])].map((flag) => `--${flag.name}`);
   return [
     { path: prefix.join(" "), words: [...subcommands.map(nameOf), ...flags] },
     ...subcommands.flatMap((each) => paths(each, [...prefix, nameOf(each)])),

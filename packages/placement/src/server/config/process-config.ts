@@ -1,5 +1,16 @@
 /** pd-server's configuration file and flags. Flags win over the file; unknown keys are warned of, bad values are refused. */
-import { ConfigError, formatDuration, type LogLevel, parseDuration, parseToml, type TlsFiles } from "@skein/base";
+import {
+  ConfigError,
+  type FlagDefinition,
+  FlagError,
+  formatDuration,
+  type LogLevel,
+  type ParsedFlags,
+  parseDuration,
+  parseFlags,
+  parseToml,
+  type TlsFiles,
+} from "@skein/base";
 import { plainVersion } from "../../cluster/core/semver.ts";
 import { pdErrors } from "../../errors.ts";
 import { type DynamicConfig, type Item, type Items, type LabelProperty, propertyOf, type Section } from "./core/items.ts";
@@ -20,7 +31,6 @@ import {
   sectionJson,
 } from "./core/json-form.ts";
 import { check } from "./core/update.ts";
-import { type FlagDefinition, FlagError, parseFlags } from "./flags.ts";
 
 export interface TlsPaths {
   readonly ca: string;
@@ -179,11 +189,12 @@ export function launchPd(
   env: { readonly hostname: string; readonly readFile: (path: string) => string; readonly cwd: string },
 ): Launch {
   try {
-    const flags = parseFlags(pdFlags, argv);
-    const isSet = (name: string) => flags.get(name) === "true";
+    const { values: flags, rest } = parseFlags(pdFlags, argv);
+    if (rest.length > 0) throw new FlagError(`${rest[0]} is not defined flag`);
+    const isSet = (name: string) => flags.get(name) === true;
     if (isSet("V") || isSet("version")) return { kind: "print", what: "version" };
     if (isSet("help") || isSet("h")) return { kind: "print", what: "help" };
-    const path = flags.get("config") ?? "";
+    const path = textOf(flags, "config");
     const file = path === "" ? {} : parseToml(readConfig(path, env.readFile), path);
     const config = configOf(file, flags, env);
     const { undefinedItems } = config;
@@ -347,9 +358,14 @@ function urlsOf(what: string, text: string): readonly string[] {
   return urls.map((url) => url.replace(/\/$/, ""));
 }
 
-function configOf(file: Table, flags: ReadonlyMap<string, string>, env: { readonly hostname: string; readonly cwd: string }): PdConfig {
+function textOf(flags: ParsedFlags["values"], name: string): string {
+  const value = flags.get(name);
+  return typeof value === "string" ? value : "";
+}
+
+function configOf(file: Table, flags: ParsedFlags["values"], env: { readonly hostname: string; readonly cwd: string }): PdConfig {
   const reader = new Reader(file);
-  const text = (name: string, path: string, fallback: string) => flags.get(name) || reader.text(path, fallback);
+  const text = (name: string, path: string, fallback: string) => textOf(flags, name) || reader.text(path, fallback);
   const name = text("name", "name", "") || `pd-${env.hostname}`;
   const clientUrls = text("client-urls", "client-urls", "") || "http://127.0.0.1:2379";
   const peerUrls = text("peer-urls", "peer-urls", "") || "http://127.0.0.1:2380";
@@ -395,7 +411,7 @@ function configOf(file: Table, flags: ReadonlyMap<string, string>, env: { readon
     initialClusterState: state,
     initialClusterToken: reader.text("initial-cluster-token", "pd-cluster"),
     join: join === "" ? [] : urlsOf("join", join),
-    forceNewCluster: flags.get("force-new-cluster") === "true" || reader.flag("force-new-cluster", false),
+    forceNewCluster: flags.get("force-new-cluster") === true || reader.flag("force-new-cluster", false),
     leaseS,
     tsoSaveIntervalMs: reader.durationMs("tso-save-interval", leaseS * 1000),
     tsoUpdateIntervalMs: Math.min(10_000, Math.max(1, updateMs)),

@@ -1,14 +1,23 @@
-/** The terminal of a real process: what the launcher gives to `runPdCtl`. */
+/** The terminal of a console's process: what its launcher gives to it. */
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import type { ControlIo } from "./pd-ctl.ts";
 
-export function terminalIo(streams: {
+export interface Terminal {
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** A person sits at standard input. */
+  readonly isTerminal: boolean;
+  /** Lines of standard input; asks with `prompt` where a person sits there. */
+  readonly lines: (prompt: string) => AsyncIterable<string>;
+}
+
+export function terminalOf(streams: {
   readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly stdout: Writable;
   readonly stderr: Writable;
   readonly env: Readonly<Record<string, string | undefined>>;
-}): ControlIo {
+}): Terminal {
   const isTerminal = streams.stdin.isTTY === true;
   // Whoever reads may have seen enough (`pd-ctl store | head`): that is no failure of ours.
   for (const stream of [streams.stdout, streams.stderr])
