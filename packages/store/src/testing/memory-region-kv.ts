@@ -31,6 +31,8 @@ export interface MemoryRegionsOptions {
   readonly random?: Random;
   /** Default: one that lives in memory. */
   readonly engine?: Engine;
+  /** Of one write: larger ones are refused, as an entry of a log is. Default: any. */
+  readonly entryBytesMax?: number;
 }
 
 /** One store's view. */
@@ -231,6 +233,9 @@ export function createMemoryRegions(options: MemoryRegionsOptions = {}): MemoryR
         // A timestamp behind a memcomparable key keeps it between the same boundaries.
         if (!covers(region, key)) throw refuse({ kind: "keyNotInRegion", key, region: describe(region) });
       }
+      const sizeBytes = writes.reduce((sum, write) => sum + bytesOf(write), 0);
+      if (sizeBytes > (options.entryBytesMax ?? Number.POSITIVE_INFINITY))
+        throw refuse({ kind: "raftEntryTooLarge", regionId: region.id, sizeBytes });
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       region.log.push({ writes, settle: (error) => (error === undefined ? resolve() : reject(error)) });
       void applyAll(region);
@@ -277,6 +282,11 @@ export function createMemoryRegions(options: MemoryRegionsOptions = {}): MemoryR
       for (const key of keys) await split(ownerOf(key), [key]);
     },
   };
+}
+
+function bytesOf(write: RegionWrite): number {
+  if (write.kind === "deleteRange") return write.start.length + write.end.length;
+  return write.key.length + (write.kind === "put" ? write.value.length : 0);
 }
 
 function isSame(a: Uint8Array, b: Uint8Array | undefined): boolean {

@@ -313,9 +313,16 @@ class WriteCursor {
 export async function scanLocks(
   reader: EngineReader,
   range: KeyRange,
-  options: { readonly limit: number; readonly matches: (lock: Lock) => boolean; readonly signal?: AbortSignal },
+  options: {
+    readonly limit: number;
+    /** Stops once the keys found have so many bytes. */
+    readonly keyBytesMax?: number;
+    readonly matches: (lock: Lock) => boolean;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<{ readonly key: Uint8Array; readonly userKey: Uint8Array; readonly lock: Lock }[]> {
   const found: { key: Uint8Array; userKey: Uint8Array; lock: Lock }[] = [];
+  let bytes = 0;
   for await (const block of reader.scan("lock", range)) {
     options.signal?.throwIfAborted();
     for (const pair of block) {
@@ -324,7 +331,8 @@ export async function scanLocks(
       const lock = decodeLock(pair.value);
       if (!options.matches(lock)) continue;
       found.push({ key: pair.key.slice(), userKey, lock });
-      if (found.length === options.limit) return found;
+      bytes += pair.key.length;
+      if (found.length === options.limit || bytes >= (options.keyBytesMax ?? Number.POSITIVE_INFINITY)) return found;
     }
   }
   return found;

@@ -3,17 +3,20 @@ import { Simulation } from "@skein/sim";
 import { describe, expect, test } from "vitest";
 import { createMemoryRegions } from "../testing/memory-region-kv.ts";
 import { kvrpcpb } from "../wire/index.ts";
-import { encodeKey, versionKey } from "./core/keys.ts";
+import type { RegionWrite } from "../region-kv.ts";
+import { behind, encodeKey, versionKey } from "./core/keys.ts";
+import { encodeWrite, type Write } from "./core/records.ts";
 import { LeaderDetector } from "./deadlock.ts";
 import { Transactions, type TransactionsOptions } from "./transactions.ts";
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text));
 const text = (value: Uint8Array | undefined) => Buffer.from(value ?? []).toString();
 
-function start(options: Partial<TransactionsOptions> & { readonly storeIds?: readonly number[] } = {}) {
+function start(options: Partial<TransactionsOptions> & { readonly storeIds?: readonly number[]; readonly entryBytesMax?: number } = {}) {
   const simulation = new Simulation({ seed: 1 });
   const { clock } = simulation.world("store");
-  const regions = createMemoryRegions({ storeIds: options.storeIds ?? [1] });
+  const { entryBytesMax = Number.POSITIVE_INFINITY } = options;
+  const regions = createMemoryRegions({ storeIds: options.storeIds ?? [1], entryBytesMax });
   const stores = (options.storeIds ?? [1]).map(
     (id) =>
       new Transactions({
@@ -80,6 +83,56 @@ describe("long ranges", () => {
     expect(await scan(20n, { end_key: bytes("y"), reverse: false, limit: 2 })).toEqual(["k0000=k000010", "k0001=k000110"]);
     await first.deleteRange(kvrpcpb.DeleteRangeRequest.complete({ start_key: bytes("k"), end_key: bytes("l") }), at());
     expect(await scan(20n, { end_key: bytes("y") })).toEqual([]);
+  });
+});
+
+describe("one write takes so much and no more", () => {
+  const record = (kind: Write["kind"], startTs: bigint, shortValue: Uint8Array | null = null): Write => ({
+    kind,
+    startTs,
+    shortValue,
+    overlappedRollback: false,
+    gcFence: null,
+    lastChange: null,
+    source: 0n,
+  });
+
+  test("a key with more versions than an entry can name is collected in pieces, and never shows what was deleted", async () => {
+    const { regions, first, at, scan } = start({ entryBytesMax: 256 * 1024 });
+    const key = encodeKey(bytes("k"));
+    const writes: RegionWrite[] = [];
+    for (let ts = 10n; ts <= 100_000n; ts += 10n) {
+      writes.push({ kind: "put", family: "write", key: versionKey(key, ts + 1n), value: encodeWrite(record("put", ts)) });
+      writes.push({ kind: "put", family: "default", key: versionKey(key, ts), value: bytes("a value") });
+    }
+    writes.push({ kind: "put", family: "write", key: versionKey(key, 100_011n), value: encodeWrite(record("delete", 100_010n)) });
+    writes.push({ kind: "put", family: "write", key: versionKey(key, 100_021n), value: encodeWrite(record("rollback", 100_021n)) });
+    await regions.engine.write(writes);
+    // Ended in the middle, it goes on with the next call.
+    let calls = 0;
+    const signal = { throwIfAborted: () => (++calls > 4 ? expect.fail("enough") : undefined) } as unknown as AbortSignal;
+    await expect(first.gc(200_000n, { ...at(), signal })).rejects.toThrow("enough");
+    expect(await scan(200_000n)).toEqual([]);
+    const count = async () => {
+      let left = 0;
+      for (const family of ["write", "default"] as const)
+        for await (const block of regions.engine.scan(family, { start: key, end: behind(key) })) left += block.length;
+      return left;
+    };
+    const left = await count();
+    expect(left).toBeLessThan(20_002);
+    expect(left).toBeGreaterThan(1);
+    await first.gc(200_000n, at());
+    expect(await scan(200_000n)).toEqual([]);
+    expect(await count()).toBe(0);
+  });
+
+  test("locks with long keys are settled in pieces", async () => {
+    const { first, prewrite, at } = start({ entryBytesMax: 2 * 1024 * 1024 });
+    const keys = Array.from({ length: 300 }, (_, i) => `${"k".repeat(8000)}${i}`);
+    for (let i = 0; i < keys.length; i += 50) await prewrite(keys.slice(i, i + 50), 10n);
+    expect(await first.resolveLock(kvrpcpb.ResolveLockRequest.complete({ start_version: 10n }), at())).toEqual({});
+    expect((await first.scanLock(kvrpcpb.ScanLockRequest.complete({ max_version: 100n }), at())).locks).toEqual([]);
   });
 });
 

@@ -5,15 +5,16 @@ import type { KeyRange } from "../engine/engine.ts";
 import { type RegionContext, type RegionDescription, RegionError, type RegionKv } from "../region-kv.ts";
 import type { kvrpcpb } from "../wire/index.ts";
 import { ConcurrencyManager, Leads, nameOf } from "./concurrency.ts";
-import { collectGarbage } from "./core/gc.ts";
-import { abort, Changes, type KeyError, type KeyState, lockInfoOf, newestChange } from "./core/key-state.ts";
-import { decodeKey, encodeKey, keyOfVersion, sameBytes, timestampOf } from "./core/keys.ts";
+import { garbageWalk, stepGarbage } from "./core/gc.ts";
+import { abort, type KeyError, type KeyState, lockInfoOf, newestChange } from "./core/key-state.ts";
+import { behind, decodeKey, encodeKey, keyOfVersion, sameBytes, timestampOf } from "./core/keys.ts";
 import { lockKey, unlockKey } from "./core/pessimistic.ts";
 import { needsVersions, prewrite } from "./core/prewrite.ts";
 import type { ReadOptions } from "./core/read.ts";
 import { decodeWrite, type Lock } from "./core/records.ts";
 import { checkSecondary, checkStatus, commitKey, heartBeat, rollBackKey } from "./core/settle.ts";
 import type { Deadlock, WaitEdge } from "./core/wait-graph.ts";
+import { collectKey, type GarbagePlace } from "./garbage.ts";
 import { type DeadlockDetector, hashOf, LockWaits, type WaitEnd } from "./lock-wait.ts";
 import { after, get, type KvPair, loadAllVersions, loadVersions, scan, scanLocks, stateOf, valueOf } from "./reader.ts";
 import { type Acting, checkInRegion, Scheduler } from "./scheduler.ts";
@@ -43,7 +44,11 @@ export interface TransactionsOptions {
 const missingMax = 10_000;
 /** Locks that one step of a resolution settles. */
 const resolveBatch = 256;
+/** Their keys together: each makes up to four writes of a size like the key's, and they share an entry of the log. */
+const resolveBytesMax = 512 * 1024;
 const gcBatch = 128;
+/** Of the writes of one step of a collection. */
+const gcPieceBytes = 512 * 1024;
 /** Keys that one step of a range's removal takes. */
 const deleteBatch = 4096;
 /** Of the answer to one request. */
@@ -342,7 +347,7 @@ export class Transactions {
         found.map(({ userKey }) => userKey),
         new Map(found.map(({ key, lock }) => [nameOf(key), lock.startTs])),
       );
-      if (answer.error !== undefined || found.length < resolveBatch) return answer;
+      if (answer.error !== undefined) return answer;
       from = after((found.at(-1) as { key: Uint8Array }).key);
     }
   }
@@ -355,7 +360,7 @@ export class Transactions {
     return await scanLocks(
       snapshot.reader,
       { start, end: endKey },
-      { limit, matches, ...(context.signal === undefined ? {} : { signal: context.signal }) },
+      { limit, keyBytesMax: resolveBytesMax, matches, ...(context.signal === undefined ? {} : { signal: context.signal }) },
     );
   }
 
@@ -539,22 +544,30 @@ export class Transactions {
     return {};
   }
 
-  /** Collects garbage of one region; answers how many versions went. */
+  /** Collects garbage of one region, in pieces that the log takes; answers how many versions went. */
   async gc(safePoint: bigint, context: RegionContext): Promise<number> {
     if (safePoint > this.#safePoint) this.#safePoint = safePoint;
     let removed = 0;
     let from: Uint8Array | null = null;
     for (;;) {
       const found = await this.#garbageIn(context, from, safePoint);
-      if (found.keys.length > 0)
-        removed += await this.#run(context, keysOf(found.keys), async (acting, states) => {
+      let place: GarbagePlace | null = null;
+      for (let at = 0; at < found.keys.length; ) {
+        context.signal?.throwIfAborted();
+        const begin: GarbagePlace | null = place;
+        const piece = await this.#run(context, keysOf(found.keys.slice(at)), async ({ reader, changes }, states) => {
           let count = 0;
-          for (const state of states) {
-            await loadAllVersions(acting.reader, state);
-            count += collectGarbage(state, safePoint, acting.changes);
+          for (const [index, state] of states.entries()) {
+            const done = await collectKey(reader, state, { safePoint, place: index === 0 ? begin : null, changes, bytesMax: gcPieceBytes });
+            count += done.removed;
+            if (done.place !== null) return { count, whole: index, place: done.place };
           }
-          return count;
+          return { count, whole: states.length, place: null };
         });
+        removed += piece.count;
+        at += piece.whole;
+        ({ place } = piece);
+      }
       if (found.next === null) return removed;
       from = found.next;
     }
@@ -567,25 +580,32 @@ export class Transactions {
     const keys: Uint8Array[] = [];
     const start = from !== null && compareBytes(from, startKey) > 0 ? from : startKey;
     let seen = 0;
-    let state: KeyState | null = null;
-    const finish = () => {
-      if (state !== null && collectGarbage(state, safePoint, new Changes()) > 0) keys.push(state.userKey);
-    };
+    let key: Uint8Array | null = null;
+    let walk = garbageWalk;
+    let isNoted = false;
     for await (const block of snapshot.reader.scan("write", { start, end: endKey }))
       for (const pair of block) {
-        const key = keyOfVersion(pair.key);
-        if (state === null || !sameBytes(state.key, key)) {
-          const userKey = decodeKey(key);
-          if (userKey === null) continue; // raw: it has no versions
-          finish();
-          if (keys.length >= gcBatch || seen >= 64 * deleteBatch) return { keys, next: key.slice() };
+        const next = keyOfVersion(pair.key);
+        if (key === null || !sameBytes(key, next)) {
+          if (decodeKey(next) === null) continue; // raw: it has no versions
+          if (keys.length >= gcBatch || seen >= 64 * deleteBatch) return { keys, next: next.slice() };
           context.signal?.throwIfAborted();
-          state = { userKey, key: key.slice(), lock: null, versions: [] };
+          key = next.slice();
+          walk = garbageWalk;
+          isNoted = false;
         }
         seen++;
-        (state.versions ?? []).push({ commitTs: timestampOf(pair.key), write: decodeWrite(pair.value) });
+        if (isNoted) {
+          // Of one key with very many versions the rest is seen when they are collected.
+          if (seen >= 64 * deleteBatch) return { keys, next: behind(key) };
+          continue;
+        }
+        const step = stepGarbage(walk, { commitTs: timestampOf(pair.key), write: decodeWrite(pair.value) }, safePoint);
+        ({ walk } = step);
+        if (!step.goes && walk.last === null) continue;
+        keys.push(decodeKey(key) as Uint8Array);
+        isNoted = true;
       }
-    finish();
     return { keys, next: null };
   }
 

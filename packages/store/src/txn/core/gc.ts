@@ -1,23 +1,29 @@
 /** Which versions of a key nobody can read any more. */
-import { type Changes, isFenced, type KeyState } from "./key-state.ts";
+import { isFenced, type Version } from "./key-state.ts";
+
+/** Where the collection of one key stands; a value, so that it can be gone on with in another command. */
+export interface GarbageWalk {
+  /** The newest change at or before the safe point was met: everything older goes. */
+  readonly isDecided: boolean;
+  /** What says that the key is absent: it hides what is older, and goes after all of that. */
+  readonly last: Version | null;
+}
+
+export const garbageWalk: GarbageWalk = { isDecided: false, last: null };
 
 /**
- * Keeps of what was committed at or before the safe point only the newest put, and nothing when the key was deleted by then.
- * Needs all versions. Newer versions stay, whatever they are.
+ * One step over the versions of a key, newest first, from the safe point on. Of what was committed by then only the newest put
+ * stays, and nothing when the key was deleted by then.
  */
-export function collectGarbage(state: KeyState, safePoint: bigint, changes: Changes): number {
-  let isDecided = false;
-  let removed = 0;
-  for (const { commitTs, write } of state.versions ?? []) {
-    if (commitTs > safePoint) continue;
-    if (!isDecided && write.kind === "put" && !isFenced(write, safePoint)) {
-      isDecided = true;
-      continue;
-    }
-    if (write.kind === "put" || write.kind === "delete") isDecided = true;
-    changes.deleteWrite(state, commitTs);
-    if (write.kind === "put" && write.shortValue === null) changes.deleteValue(state, write.startTs);
-    removed++;
-  }
-  return removed;
+export function stepGarbage(
+  walk: GarbageWalk,
+  version: Version,
+  safePoint: bigint,
+): { readonly goes: boolean; readonly walk: GarbageWalk } {
+  const { commitTs, write } = version;
+  if (commitTs > safePoint) return { goes: false, walk };
+  const isChange = write.kind === "put" || write.kind === "delete";
+  if (walk.isDecided || !isChange) return { goes: true, walk };
+  const isThere = write.kind === "put" && !isFenced(write, safePoint);
+  return { goes: false, walk: { isDecided: true, last: isThere ? null : version } };
 }
