@@ -85,6 +85,7 @@ export const worldFiles: readonly { readonly path: RegExp; readonly reason: stri
   { path: /^packages\/base\/src\/world\//, reason: "it is the World" },
   { path: /\/main\.ts$/, reason: "launchers build the World" },
   { path: /^packages\/sim\/src\/(seeds|scenario|simulation)\.ts$/, reason: "it is the World's other half" },
+  { path: /^packages\/servers\/src\/releases\.ts$/, reason: "who runs the tests chooses their servers by the environment" },
   { path: /\.test\.ts$/, reason: "tests are outside of the system" },
   { path: /\/testing\//, reason: "helpers of tests are outside of the system" },
 ];

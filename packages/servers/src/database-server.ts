@@ -4,7 +4,8 @@ import { causeText, type World } from "@skein/base";
 import { firstStatements, type ServerFamily, type ServerSettings, serverArguments } from "./core/settings.ts";
 import { serverErrors } from "./errors.ts";
 import { logEnd, makePrivateFolder } from "./folders.ts";
-import { asRoot, checkoutFolder, findProgram, findProgramInTree, mysqlTree, type Program } from "./program.ts";
+import { asRoot, checkoutFolder, findProgram, type Program } from "./program.ts";
+import { findServer, type ServerRelease } from "./releases.ts";
 import { launchServer, type ServerProcess } from "./server-process.ts";
 import { openSql, sql, type SqlRow } from "./sql.ts";
 
@@ -20,7 +21,9 @@ export interface DatabaseServerOptions {
   readonly password?: string;
   readonly port?: number;
   readonly serverId?: number;
-  /** An unpacked Debian tree to take the server from. */
+  /** Which of the family's servers; `releases.ts` has the usual ones. */
+  readonly release?: ServerRelease;
+  /** Another unpacked tree to take the server from. */
   readonly tree?: string;
 }
 
@@ -34,29 +37,27 @@ export interface DatabaseServer extends ServerProcess {
   sql(text: string, options?: { readonly database?: string }): Promise<SqlRow[]>;
 }
 
-/** The distribution's MariaDB (or that of `tree`). */
+/** The distribution's MariaDB, or another release of it. */
 export const startMariadb = (world: World, options: DatabaseServerOptions = {}): Promise<DatabaseServer> =>
   startDatabase(world, "mariadb", options);
 
-/** MySQL 9 from the tree that `./skein setup` unpacked (or from `tree`). */
+/** MySQL 9, or another release of it. */
 export const startMysql = (world: World, options: DatabaseServerOptions = {}): Promise<DatabaseServer> =>
   startDatabase(world, "mysql", options);
 
 /** Null when it can be started, else the reason why not. */
-export async function whyNotDatabase(world: World, family: ServerFamily, tree?: string): Promise<string | null> {
-  return (await findServer(world, family, tree)) === null ? serverErrors.programMissing([programNames[family]]).detail : null;
-}
-
-const programNames: Readonly<Record<ServerFamily, string>> = { mariadb: "mariadbd", mysql: "mysqld (MySQL 9)" };
-
-async function findServer(world: World, family: ServerFamily, tree?: string): Promise<Program | null> {
-  if (family === "mysql") return findProgramInTree(world, tree ?? mysqlTree, "mysqld");
-  return tree === undefined ? findProgram(world, "mariadbd") : findProgramInTree(world, tree, "mariadbd");
+export async function whyNotDatabase(
+  world: World,
+  family: ServerFamily,
+  from: Pick<DatabaseServerOptions, "tree" | "release"> = {},
+): Promise<string | null> {
+  const { program, title } = await findServer(world, family, from);
+  return program === null ? serverErrors.programMissing([title]).detail : null;
 }
 
 async function startDatabase(world: World, family: ServerFamily, options: DatabaseServerOptions): Promise<DatabaseServer> {
-  const program = await findServer(world, family, options.tree);
-  if (program === null) throw serverErrors.programMissing([programNames[family]]);
+  const { program, title } = await findServer(world, family, options);
+  if (program === null) throw serverErrors.programMissing([title]);
   const isPrivate = options.dataFolder === undefined;
   const dataFolder = options.dataFolder ?? join(await makePrivateFolder(world, family), "data");
   const logFile = `${dataFolder}.log`;
@@ -85,7 +86,7 @@ async function startDatabase(world: World, family: ServerFamily, options: Databa
   const fixed = [
     "--no-defaults",
     ...asRoot(),
-    ...(program.tree === "/" ? [] : [`--basedir=${join(program.tree, "usr")}`]),
+    ...baseFolder(program),
     `--datadir=${dataFolder}`,
     // Its own: a MariaDB that starts deletes the temporary tables of all servers that share the folder, and they crash.
     `--tmpdir=${temporaryFolder}`,
@@ -184,40 +185,67 @@ async function initialise(
   inborn: readonly string[],
 ): Promise<void> {
   await world.disk.makeFolder(dataFolder);
-  const command = family === "mysql" ? mysqlInitialiser(program) : await mariadbInitialiser(world, program);
+  const initialiser = family === "mysql" ? mysqlInitialiser(program) : await mariadbInitialiser(world, program);
   // Not the shared /tmp: a MariaDB that starts clears the temporary tables that it finds there, others' too.
   const temporaryFolder = `${dataFolder}.tmp`;
   await world.disk.makeFolder(temporaryFolder);
   const result = await world.processes
-    .run(command.command, [...command.args, `--datadir=${dataFolder}`, `--tmpdir=${temporaryFolder}`, ...asRoot(), ...inborn])
+    .run(
+      initialiser.command,
+      [...initialiser.args, `--datadir=${dataFolder}`, `--tmpdir=${temporaryFolder}`, ...asRoot(), ...inborn],
+      initialiser.input === undefined ? {} : { input: initialiser.input },
+    )
     .catch((error: unknown) => ({ code: -1, stdout: "", stderr: causeText(error) }));
   await world.disk.remove(temporaryFolder, { recursive: true });
   if (result.code !== 0) {
     const said = `${result.stdout}${result.stderr}`.trimEnd().split("\n").slice(-20).join("\n");
-    throw serverErrors.startFailed([command.command, `making a data folder ended with code ${result.code}`, said]);
+    throw serverErrors.startFailed([initialiser.command, `making a data folder ended with code ${result.code}`, said]);
   }
   await world.disk.remove(join(dataFolder, "auto.cnf")); // the server's identity: every copy needs its own
 }
 
-function mysqlInitialiser(program: Program): { command: string; args: readonly string[] } {
-  const basedir = program.tree === "/" ? [] : [`--basedir=${join(program.tree, "usr")}`];
+/** A command that fills a new data folder. */
+interface Initialiser {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Its standard input. */
+  readonly input?: string;
+}
+
+const baseFolder = ({ basedir }: Program): readonly string[] => (basedir === null ? [] : [`--basedir=${basedir}`]);
+
+function mysqlInitialiser(program: Program): Initialiser {
+  const flags = ["--no-defaults", ...baseFolder(program), "--initialize-insecure", "--loose-innodb-redo-log-capacity=32M", "--mysqlx=OFF"];
+  return { command: program.command, args: [...program.args, ...flags] };
+}
+
+async function mariadbInitialiser(world: World, program: Program): Promise<Initialiser> {
+  const flags = ["--no-defaults", "--innodb-log-file-size=16M"];
+  if (program.basedir === null) {
+    const script = await findProgram(world, "mariadb-install-db");
+    if (script === null) throw serverErrors.programMissing(["mariadb-install-db"]);
+    return { command: script.command, args: [...flags, "--auth-root-authentication-method=normal", "--skip-test-db"] };
+  }
+  // The script starts programs by their paths, and a tree's loader has to be in between. What it feeds to the server:
+  const share = join(program.basedir, "share");
+  const folder = (await world.disk.stat(join(share, "mariadb"))) === null ? share : join(share, "mariadb");
+  const statements = ["create database mysql;", "use mysql;", "set @auth_root_socket = null;"];
+  for (const file of mariadbSystemFiles) statements.push(Buffer.from(await world.disk.readFile(join(folder, file))).toString("utf8"));
   return {
     command: program.command,
-    args: [...program.args, "--no-defaults", ...basedir, "--initialize-insecure", "--innodb-redo-log-capacity=32M", "--mysqlx=OFF"],
+    args: [...program.args, ...flags, ...baseFolder(program), "--bootstrap", "--enforce-storage-engine=", "--max-allowed-packet=8M"],
+    input: `${statements.join("\n")}\n`,
   };
 }
 
-async function mariadbInitialiser(world: World, program: Program): Promise<{ command: string; args: readonly string[] }> {
-  const flags = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=16M"];
-  if (program.tree !== "/") {
-    // the script starts the server by its path; the tree's loader has to be in between
-    const basedir = join(program.tree, "usr");
-    return { command: "sh", args: [join(basedir, "bin/mariadb-install-db"), ...flags, `--basedir=${basedir}`] };
-  }
-  const script = await findProgram(world, "mariadb-install-db");
-  if (script === null) throw serverErrors.programMissing(["mariadb-install-db"]);
-  return { command: script.command, args: flags };
-}
+/** Statements of the release that make its system tables; the texts of HELP are left out. */
+const mariadbSystemFiles = [
+  "mariadb_system_tables.sql",
+  "mariadb_performance_tables.sql",
+  "mariadb_system_tables_data.sql",
+  "maria_add_gis_sp_bootstrap.sql",
+  "mariadb_sys_schema.sql",
+];
 
 /** The end of a server's log, for messages. */
 export const serverLogEnd = (world: World, server: { readonly logFile: string }): Promise<string> => logEnd(world, server.logFile);

@@ -10,6 +10,7 @@ export {
 export { serverErrors } from "./errors.ts";
 export { type EtcdOptions, type EtcdServer, startEtcd, whyNotEtcd } from "./etcd.ts";
 export { freePort, logEnd, makePrivateFolder } from "./folders.ts";
-export { checkoutFolder, endsWithUs, findProgram, findProgramInTree, mysqlTree, type Program } from "./program.ts";
+export { checkoutFolder, endsWithUs, findProgram, findProgramInTree, type Program } from "./program.ts";
+export type { ServerRelease } from "./releases.ts";
 export type { KillSignal, ServerProcess } from "./server-process.ts";
 export { openSql, type SqlEndpoint, type SqlRow, type SqlSession, sql } from "./sql.ts";

@@ -8,7 +8,9 @@ const world = nodeWorld();
 
 const families: readonly [string, (options: DatabaseServerOptions) => Promise<DatabaseServer>, RegExp][] = [
   ["MariaDB", (options) => startMariadb(world, options), /MariaDB/],
-  ["MySQL", (options) => startMysql(world, options), /^9\./],
+  ["MariaDB 11", (options) => startMariadb(world, { ...options, release: "mariadb-11" }), /^11\..*MariaDB/],
+  ["MySQL 8", (options) => startMysql(world, { ...options, release: "mysql-8" }), /^8\./],
+  ["MySQL 9", (options) => startMysql(world, { ...options, release: "mysql-9" }), /^9\./],
 ];
 
 describe.each(families)("%s", (_name, start, version) => {

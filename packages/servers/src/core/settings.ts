@@ -38,10 +38,10 @@ export function serverArguments(options: SettingsOptions): string[] {
   const own: Readonly<Record<ServerFamily, ServerSettings>> = {
     mariadb: { "innodb-log-file-size": "64M", "log-slave-updates": "1", ...(options.gtid ? { "gtid-strict-mode": "1" } : {}) },
     mysql: {
-      "innodb-redo-log-capacity": "128M",
+      "loose-innodb-redo-log-capacity": "128M", // since 8.0.30
       mysqlx: "OFF",
       "secure-file-priv": "",
-      "log-replica-updates": "1",
+      "loose-log-replica-updates": "1", // the name since 8.0.26; MySQL 8 does so by itself
       ...(options.gtid ? { "gtid-mode": "ON", "enforce-gtid-consistency": "ON" } : {}),
     },
   };
