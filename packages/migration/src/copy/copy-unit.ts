@@ -130,9 +130,6 @@ class CopyUnit implements Unit {
   #canLoad = false;
   #canPrepare = false;
   readonly #statements = new PreparedStatements();
-  /** Tables whose rows are all there and whose indexes are being built. */
-  #finishing = 0;
-  #finishingMax = 1;
   readonly #lowTurn = new Semaphore(1);
   readonly #lows = new Map<TableWork, { readonly text: string | null; readonly position: Position }>();
 
@@ -241,7 +238,6 @@ class CopyUnit implements Unit {
       throw dmErrors.dumpRun([(error as Error).message], error);
     }
     const threads = asked.threads ?? config.dumper.threads;
-    this.#finishingMax = Math.max(1, threads - 1);
     const target = await this.#openTarget(threads, signal);
     await target.takeOver(signal);
     await target.ensure(createCopyTables(config), signal);
@@ -259,7 +255,8 @@ class CopyUnit implements Unit {
       if (asked.consistency !== null) await this.#copySnapshot(asked.consistency, threads, signal);
       else {
         await using group = new TaskGroup(signal);
-        for (let index = 0; index < threads; index++) group.spawn((inner) => this.#work(inner));
+        for (let index = 0; index < threads; index++) group.spawn((inner) => this.#work("rows first", inner));
+        for (let index = 0; index < builders(threads); index++) group.spawn((inner) => this.#work("indexes", inner));
         await group.join();
       }
       if (this.#stopping) return;
@@ -289,7 +286,7 @@ class CopyUnit implements Unit {
         task: name,
         sourceId,
         metaSchema,
-        connectionsMax: threads,
+        connectionsMax: threads + builders(threads),
         session: to.session,
       },
       { role: "copy", worker: this.#options.worker, signal },
@@ -348,12 +345,15 @@ class CopyUnit implements Unit {
     return this.#tables.length;
   }
 
-  /** One worker: a connection to the source; takes chunks until none is left. */
-  async #work(signal: AbortSignal): Promise<void> {
+  /**
+   * One worker: a connection to the source; takes chunks until none is left. A builder only ends tables: their indexes are built by
+   * one core and wait for the disk, rows fill all cores, and together both end earlier than one after the other.
+   */
+  async #work(takes: "rows first" | "indexes", signal: AbortSignal): Promise<void> {
     await using link = new SourceLink(this.#world, this.#config, signal);
     for (;;) {
       if (this.#stopping) return;
-      const table = this.#nextTable();
+      const table = this.#nextTable(takes);
       if (table === "done") return;
       if (table === "wait") {
         await this.#sleepUntilWoken(signal);
@@ -379,11 +379,10 @@ class CopyUnit implements Unit {
   }
 
   /**
-   * What is next: a copied table's indexes, while few are being built; else rows of the table with the fewest chunks under way, so
-   * that writes spread over tables; else whatever is left. Indexes are built by one core and wait for the disk, rows fill all
-   * cores: together they end earlier than one after the other.
+   * What is next: rows of the table with the fewest chunks under way, so that writes spread over tables; when none are left, or for
+   * a builder, a table whose rows are all there.
    */
-  #nextTable(): TableWork | "wait" | "done" {
+  #nextTable(takes: "rows first" | "indexes"): TableWork | "wait" | "done" {
     let rows: TableWork | null = null;
     let indexes: TableWork | null = null;
     let isOpen = false;
@@ -396,8 +395,7 @@ class CopyUnit implements Unit {
       if (active !== null && (active.isBroken || active.isPlanning || active.stretches.length === 0)) continue;
       if (rows === null || (active?.running ?? 0) < (rows.active?.running ?? 0)) rows = table;
     }
-    if (indexes !== null && (rows === null || this.#finishing < this.#finishingMax)) return indexes;
-    return rows ?? (isOpen ? "wait" : "done");
+    return (takes === "indexes" ? indexes : (rows ?? indexes)) ?? (isOpen ? "wait" : "done");
   }
 
   /** Watermark, structure and target table; then chunks, or the whole of a table without a key. */
@@ -749,8 +747,6 @@ class CopyUnit implements Unit {
   async #finish(table: TableWork, active: ActiveTable, link: SourceLink, signal: AbortSignal): Promise<void> {
     table.state = "preparing";
     table.active = null;
-    this.#finishing++;
-    using _ended = { [Symbol.dispose]: () => this.#finishing-- };
     const { target, store } = this.#opened();
     const { high, now } = await this.#retrySource(link, signal, async (connection) => ({
       high: await endOfLog(connection, signal),
@@ -1017,6 +1013,11 @@ async function* pieces(
   }
   const last = encoder.take();
   if (last !== null) yield last;
+}
+
+/** Beside the threads that copy rows. */
+function builders(threads: number): number {
+  return Math.max(1, Math.floor(threads / 2));
 }
 
 /** Nothing is left to plan and nothing is under way, or it cannot go on. */

@@ -59,15 +59,15 @@ describe.each(families)("%s's binlog as a stream", (family, start) => {
   test("the GTIDs of the log's end belong to it, also while others write", async () => {
     await connection.execute("CREATE TABLE d.busy (id INT PRIMARY KEY AUTO_INCREMENT)");
     const writers = await Promise.all([1, 2].map(() => openConnection(world, endpointOf(server), { mode: "text" })));
-    let isOver = false;
+    const stop = new AbortController();
     const writing = Promise.all(
       writers.map(async (writer) => {
-        while (!isOver) await writer.execute("INSERT INTO d.busy VALUES (NULL)");
+        while (!stop.signal.aborted) await writer.execute("INSERT INTO d.busy VALUES (NULL)");
       }),
     );
     const seen: Position[] = [];
     for (let index = 0; index < 50; index++) seen.push(await here());
-    isOver = true;
+    stop.abort();
     await writing;
     seen.push(await here());
     const options = { serverId: 4712, flavor: family } as const;
