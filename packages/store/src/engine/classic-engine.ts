@@ -2,13 +2,13 @@
  * The engine on classic-level (LevelDB): one database, a family is the first byte of its keys, so that a batch over several
  * families is atomic and shares one write.
  */
+import type { Disk } from "@skein/base";
 import { type BatchOperation, ClassicLevel, type Iterator, type Snapshot } from "classic-level";
 import type { Engine, EngineReader, EngineSnapshot, EngineWrite, Family, KeyRange, Pair, ReadTally, ScanOptions } from "./engine.ts";
+import { WriteAheadFiles } from "./write-ahead.ts";
 
 const prefixes: Readonly<Record<Family, number>> = { default: 0x64, local: 0x6c, lock: 0x6b, write: 0x77 };
 
-/** Above every family: written with `sync` to make all before it durable. */
-const syncKey = Buffer.from([0x7f]);
 const empty = Buffer.alloc(0);
 
 const scanPairsMax = 256;
@@ -18,6 +18,8 @@ type Level = ClassicLevel<Buffer, Buffer>;
 type Operation = BatchOperation<Level, Buffer, Buffer>;
 
 export interface ClassicEngineOptions {
+  /** Where `path` is: syncs of LevelDB's files are done beside it. */
+  readonly disk: Disk;
   /** A folder of the engine's own; made when it is missing. */
   readonly path: string;
   /** Bytes of the cache of blocks. Default 32 MiB. */
@@ -26,16 +28,26 @@ export interface ClassicEngineOptions {
   readonly writeBufferBytes?: number;
 }
 
+const writeBufferBytesDefault = 16 * 1024 * 1024;
+
 export async function openClassicEngine(options: ClassicEngineOptions): Promise<Engine> {
+  const { writeBufferBytes = writeBufferBytesDefault } = options;
   const level: Level = new ClassicLevel(options.path, {
     keyEncoding: "buffer",
     valueEncoding: "buffer",
     cacheSize: options.cacheBytes ?? 32 * 1024 * 1024,
-    writeBufferSize: options.writeBufferBytes ?? 16 * 1024 * 1024,
+    writeBufferSize: writeBufferBytes,
     maxOpenFiles: 512,
   });
   await level.open();
-  return new ClassicEngine(level);
+  const files = new WriteAheadFiles(options.disk, options.path, writeBufferBytes);
+  try {
+    await files.sync();
+  } catch (error) {
+    await level.close();
+    throw error;
+  }
+  return new ClassicEngine(level, files);
 }
 
 function keyOf(family: Family, key: Uint8Array): Buffer {
@@ -114,6 +126,12 @@ class ClassicEngine extends ClassicReader implements Engine {
   /** Batches reach the database in the order of the calls; LevelDB alone does not promise it for batches of several threads. */
   #last: Promise<void> = Promise.resolve();
   #underWay = 0;
+  readonly #files: WriteAheadFiles;
+
+  constructor(level: Level, files: WriteAheadFiles) {
+    super(level);
+    this.#files = files;
+  }
 
   write(writes: readonly EngineWrite[], options: { readonly sync?: boolean } = {}): Promise<void> {
     if (writes.length === 0 && options.sync !== true) return Promise.resolve();
@@ -121,7 +139,7 @@ class ClassicEngine extends ClassicReader implements Engine {
   }
 
   sync(): Promise<void> {
-    return this.#inOrder(() => this.level.batch([{ type: "put", key: syncKey, value: empty }], { sync: true }));
+    return this.#inOrder(() => this.#files.sync());
   }
 
   snapshot(): EngineSnapshot {
@@ -133,11 +151,7 @@ class ClassicEngine extends ClassicReader implements Engine {
       let { gte, lt } = boundsOf(family, range);
       for (;;) {
         const keys = await this.#keysIn(gte, lt, clearKeysMax);
-        if (keys.length > 0)
-          await this.level.batch(
-            keys.map((key) => ({ type: "del", key })),
-            {},
-          );
+        if (keys.length > 0) await this.#put(keys.map((key) => ({ type: "del", key })));
         if (keys.length < clearKeysMax) return;
         gte = keys.at(-1) as Buffer;
       }
@@ -172,8 +186,17 @@ class ClassicEngine extends ClassicReader implements Engine {
       else if (write.kind === "delete") operations.push({ type: "del", key: keyOf(write.family, write.key) });
       else await this.#addDeleteRange(operations, boundsOf(write.family, write));
     }
-    if (sync && operations.length === 0) operations.push({ type: "put", key: syncKey, value: empty });
-    await this.level.batch(operations, sync ? { sync } : {});
+    if (operations.length > 0) await this.#put(operations);
+    if (sync) await this.#files.sync();
+  }
+
+  async #put(operations: Operation[]): Promise<void> {
+    const files = this.#files;
+    const { usedBytes, mayTurn } = files;
+    if (mayTurn) await files.sync();
+    for (const operation of operations) files.wrote(operation.key.length, operation.type === "put" ? operation.value.length : 0);
+    await this.level.batch(operations, {});
+    if (mayTurn) await files.look(usedBytes);
   }
 
   /** LevelDB has no range deletion: every key that is there, or was put earlier in the same batch, is deleted by name. */

@@ -34,9 +34,11 @@ export async function openDataDir(
     if (isCodedError(error)) throw error;
     throw storeErrors.badDataDir([path, textOf(error)], error);
   }
-  const engine = await openClassicEngine({ path: `${path}/db`, cacheBytes: options.cacheBytes }).catch((error: unknown) => {
-    throw isLocked(error) ? storeErrors.dataDirLocked([path]) : storeErrors.badDataDir([path, textOf(error)], error);
-  });
+  const engine = await openClassicEngine({ disk: world.disk, path: `${path}/db`, cacheBytes: options.cacheBytes }).catch(
+    (error: unknown) => {
+      throw isLocked(error) ? storeErrors.dataDirLocked([path]) : storeErrors.badDataDir([path, textOf(error)], error);
+    },
+  );
   return {
     engine,
     raftFolder: `${path}/raft`,
