@@ -86,6 +86,27 @@ describe("long ranges", () => {
   });
 });
 
+describe("a range's removal", () => {
+  test("takes no range whose end was forgotten, nor one that is not the region's", async () => {
+    const { regions, first, prewrite, commit, at, scan } = start();
+    await prewrite(["a", "m"], 10n);
+    await commit(["a", "m"], 10n, 11n);
+    const remove = (from: string, to: string, key = "") =>
+      first.deleteRange(kvrpcpb.DeleteRangeRequest.complete({ start_key: bytes(from), end_key: bytes(to) }), at(key));
+    expect((await remove("", "")).error).toContain("without an end");
+    expect((await remove("b", "")).error).toContain("without an end");
+    expect((await remove("b", "a")).error).toContain("invalid delete range");
+    expect(await remove("b", "b")).toEqual({});
+    await regions.split([encodeKey(bytes("k"))]);
+    expect((await remove("k", "", "m")).error).toContain("without an end");
+    await expect(remove("", "l")).rejects.toMatchObject({ reason: { kind: "keyNotInRegion" } });
+    await expect(remove("", "z", "m")).rejects.toMatchObject({ reason: { kind: "keyNotInRegion" } });
+    expect([...(await scan(20n)), ...(await scan(20n, { start_key: bytes("k") }, "m"))]).toEqual(["a=a10", "m=m10"]);
+    expect(await remove("", "k")).toEqual({});
+    expect(await scan(20n)).toEqual([]);
+  });
+});
+
 describe("one write takes so much and no more", () => {
   const record = (kind: Write["kind"], startTs: bigint, shortValue: Uint8Array | null = null): Write => ({
     kind,

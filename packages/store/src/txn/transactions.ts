@@ -508,15 +508,23 @@ export class Transactions {
 
   // ── removal ──
 
-  /** All versions of a range of the region, without regard to transactions. */
+  /**
+   * All versions of a range of the region, without regard to transactions. As in the field, an empty end is the smallest key and
+   * not the region's: a request whose bounds were forgotten must not take everything. (An empty end of `RawDeleteRange` is the
+   * end of all keys, and only the last region takes it.)
+   */
   async deleteRange(request: kvrpcpb.DeleteRangeRequest, context: RegionContext): Promise<Answer<kvrpcpb.DeleteRangeResponse>> {
+    if (compareBytes(request.start_key, request.end_key) >= 0) {
+      const isEmpty = request.end_key.length > 0 && sameBytes(request.start_key, request.end_key);
+      return isEmpty ? {} : { error: "invalid delete range command: its end is not behind its start; a range without an end is not deleted" };
+    }
     if (request.notify_only) return {};
     const range = encodedRange(request.start_key, request.end_key);
     {
       using snapshot = await this.#kv.snapshot(context);
       checkInRegion(range.start, snapshot.region);
       const { endKey } = snapshot.region;
-      if (endKey.length > 0 && (range.end.length === 0 || compareBytes(range.end, endKey) > 0))
+      if (endKey.length > 0 && compareBytes(range.end, endKey) > 0)
         throw new RegionError(
           { kind: "keyNotInRegion", key: request.end_key, region: snapshot.region },
           "the range ends behind the region",
