@@ -5,6 +5,7 @@ export { etcdServices, type EtcdServiceOptions } from "./etcd/etcd-services.ts";
 export { metastoreErrors } from "./errors.ts";
 export { type FollowStep, follow } from "./follow.ts";
 export { decodeHexKey, hexKey, hexPrefix } from "./hex-key.ts";
+export { type MemberStore, type MemberStoreOptions, openMemberStore } from "./member-store.ts";
 export {
   type CompareOperator,
   type Comparison,

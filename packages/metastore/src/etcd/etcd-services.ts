@@ -15,6 +15,7 @@ import type {
   RangeOptions,
   RangeResult,
 } from "../metastore.ts";
+import type { ClusterMember, EtcdCluster } from "./etcd-cluster.ts";
 import { countOf, keyBytes, keyText, messageOf, selectionOf } from "./convert.ts";
 import {
   clusterService,
@@ -35,6 +36,8 @@ export interface EtcdServiceOptions {
   readonly name: string;
   /** What MemberList tells clients to dial. */
   readonly clientUrls: readonly string[];
+  /** Answers the calls about members, where the store is one of several: who joins asks here, and does not know of the etcd behind it. */
+  readonly cluster?: EtcdCluster | null;
 }
 
 const watchesPerStreamMax = 1000;
@@ -116,7 +119,13 @@ export function etcdServices(world: World, store: Metastore, options: EtcdServic
       streams: { Watch: (stream, { signal }) => serveWatches(store, stream, signal, header).catch(rethrowCoded) },
     },
     { service: leaseService, unary: lease, streams: { LeaseKeepAlive: keepAlive } },
-    { service: clusterService, unary: { MemberList: coded(async () => ({ header: await now(), members: [member] })) } },
+    {
+      service: clusterService,
+      unary:
+        options.cluster == null
+          ? { MemberList: coded(async () => ({ header: await now(), members: [member] })) }
+          : memberCalls(options.cluster),
+    },
     {
       service: maintenanceService,
       unary: {
@@ -128,6 +137,25 @@ export function etcdServices(world: World, store: Metastore, options: EtcdServic
       },
     },
   ];
+}
+
+function memberCalls(cluster: EtcdCluster): Record<string, UnaryHandler> {
+  const list = (members: readonly ClusterMember[]) => members.map(memberMessage);
+  return {
+    MemberList: async () => ({ header: {}, members: list(await cluster.members()) }),
+    MemberAdd: async (request) => {
+      const { added, members } = await cluster.addMember(request["peerURLs"] as readonly string[]);
+      return { header: {}, member: memberMessage(added), members: list(members) };
+    },
+    MemberRemove: async (request) => {
+      await cluster.removeMember(BigInt(String(request["ID"])));
+      return { header: {}, members: list(await cluster.members()) };
+    },
+  };
+}
+
+function memberMessage({ id, name, peerUrls, clientUrls }: ClusterMember) {
+  return { ID: id.toString(), name, peerURLs: peerUrls, clientURLs: clientUrls };
 }
 
 /** Many watches share one stream; each is a task of its own, and `send` holds back the one that is quicker than the connection. */

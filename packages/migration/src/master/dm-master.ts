@@ -7,19 +7,15 @@
  *
  * A follower forwards what it is asked to the leader.
  */
-import { causeText, isAbort, type Logger, TaskGroup, type TlsFiles, type World } from "@skein/base";
+import { isAbort, type Logger, TaskGroup, type TlsFiles, type World } from "@skein/base";
 import {
   campaign,
-  type EtcdCluster,
   electionLeader,
   etcdServices,
+  type MemberStore,
   type Metastore,
-  openEtcdCluster,
-  openMetastore,
+  openMemberStore,
   openSession,
-  startEtcdMember,
-  type EtcdMember,
-  initialClusterOf,
   textOf,
 } from "@skein/metastore";
 import { createRpcClient, createServer, type Message, RpcError, type RpcServer } from "@skein/rpc";
@@ -30,7 +26,6 @@ import { encode, type LeaderValue, prefixes } from "../wire/keys.ts";
 import { masterWire } from "../wire/wire.ts";
 import { createMasterHttp } from "../openapi/http.ts";
 import { releaseVersion } from "../version.ts";
-import { withMembers } from "./cluster-services.ts";
 import { type Leader, startLeader } from "./leader.ts";
 import { createMasterService, type MasterMethod, type MasterParts, type MasterService } from "./master-service.ts";
 import { createMasterMetrics } from "./metrics.ts";
@@ -56,8 +51,6 @@ export interface Master {
 
 /** The session of a campaigner; a dead leader is replaced after at most this. */
 const leaderTtlSeconds = 10;
-/** A second apart. */
-const joinTriesMax = 20;
 /** How long a request waits for a leader that is starting. */
 const leaderWaitMs = 1000;
 
@@ -72,12 +65,6 @@ export async function startMaster(world: World, options: MasterOptions): Promise
   return master;
 }
 
-interface StoreParts {
-  readonly store: Metastore;
-  readonly cluster: EtcdCluster | null;
-  readonly member: EtcdMember | null;
-}
-
 class MasterProcess implements Master {
   readonly ended: Promise<void>;
   readonly #world: World;
@@ -85,7 +72,7 @@ class MasterProcess implements Master {
   readonly #log: Logger;
   readonly #group = new TaskGroup();
   readonly #settle: { readonly resolve: () => void; readonly reject: (error: unknown) => void };
-  #parts: StoreParts | null = null;
+  #store: MemberStore | null = null;
   #server: RpcServer | null = null;
   #service: MasterService | null = null;
   #workers: WorkerClients | null = null;
@@ -128,7 +115,7 @@ class MasterProcess implements Master {
         ? null
         : parseSecretKey(new TextDecoder().decode(await this.#world.disk.readFile(config.secretKeyPath, { limitBytes: 4096 })));
     const store = await openStore(this.#world, config, tls);
-    this.#parts = store;
+    this.#store = store;
     // The file is this process's alone, so whoever campaigned in it before is dead: its lease need not be waited for.
     if (store.cluster === null) await store.store.delete({ prefix: prefixes.leader });
     const workers = createWorkerClients(this.#world, {
@@ -170,7 +157,6 @@ class MasterProcess implements Master {
     });
     const metrics = createMasterMetrics({ leader: () => this.#leader, leaderStarts: () => this.#leaderStarts });
     const { host, port } = splitAddress(config.masterAddr);
-    const scheme = tls === undefined ? "http" : "https";
     this.#server = await createServer(this.#world, {
       host: host === "" ? "0.0.0.0" : host,
       port,
@@ -193,10 +179,7 @@ class MasterProcess implements Master {
             ]),
           ),
         },
-        ...withMembers(
-          etcdServices(this.#world, store.store, { name: config.name, clientUrls: [`${scheme}://${config.advertiseAddr}`] }),
-          store.cluster,
-        ),
+        ...etcdServices(this.#world, store.store, { name: config.name, clientUrls: [clientUrl(config, tls)], cluster: store.cluster }),
       ],
       http: (request, response) => {
         const path = (request.url ?? "/").split("?")[0] ?? "/";
@@ -224,9 +207,7 @@ class MasterProcess implements Master {
     await this.#group[Symbol.asyncDispose]();
     await this.#server?.close(500);
     this.#workers?.[Symbol.dispose]();
-    await this.#parts?.store.close();
-    this.#parts?.cluster?.close();
-    await this.#parts?.member?.stop();
+    await this.#store?.close();
     this.#log.info("master stopped");
   }
 
@@ -338,7 +319,7 @@ class MasterProcess implements Master {
 
   /** The leader's address; waits a moment while one is being elected. */
   async #leaderAddress(): Promise<string | null> {
-    const store = this.#parts?.store;
+    const store = this.#store?.store;
     if (store === undefined) return null;
     for (let tries = 0; ; tries++) {
       const item = await electionLeader(store, prefixes.leader);
@@ -357,111 +338,34 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** Alone: an embedded store. With others, or once it has been with others: a supervised etcd. */
-async function openStore(world: World, config: MasterConfig, tls: TlsFiles | undefined): Promise<StoreParts> {
-  const { dataDir } = config;
-  await world.disk.makeFolder(dataDir, { mode: 0o700 });
-  const names = config.initialCluster.split(",").filter((entry) => entry !== "");
-  const hasData = (await world.disk.stat(`${dataDir}/member/wal`)) !== null;
-  const joinText = await readText(world, `${dataDir}/join`);
-  if (names.length <= 1 && config.join.length === 0 && !hasData && joinText === null) {
-    const store = await openMetastore(world, {
-      kind: "embedded",
-      path: `${dataDir}/metastore.sqlite`,
-      operationsMax: config.maxTxnOps,
-      requestBytesMax: config.maxRequestBytes,
-    });
-    return { store, cluster: null, member: null };
-  }
-  let initialCluster = config.initialCluster;
-  let state: "new" | "existing" = config.initialClusterState;
-  if (hasData) state = "existing";
-  else if (joinText !== null) {
-    initialCluster = joinText;
-    state = "existing";
-  } else if (config.join.length > 0) {
-    initialCluster = await joinCluster(world, config, tls);
-    state = "existing";
-    await world.disk.writeFileAtomic(`${dataDir}/join`, initialCluster);
-  }
-  const clientPort = await freePort(world);
-  const scheme = tls === undefined ? "http" : "https";
-  // It listens on loopback, and its certificate is this master's: for the address that others use.
-  const serverName = splitAddress(config.advertiseAddr).host;
-  const memberTls = tls === undefined ? {} : { tls: { ...tls, serverName } };
-  const member = await startEtcdMember(world, {
+function openStore(world: World, config: MasterConfig, tls: TlsFiles | undefined): Promise<MemberStore> {
+  return openMemberStore(world, {
     name: config.name,
-    dataDir,
+    dataDir: config.dataDir,
+    initialCluster: config.initialCluster,
+    initialClusterState: config.initialClusterState,
+    join: config.join,
     peerUrls: config.peerUrls.split(","),
     advertisePeerUrls: config.advertisePeerUrls.split(","),
-    clientUrls: [`${scheme}://127.0.0.1:${clientPort}`],
-    // What others see is this master's own port, which serves etcd's protocol too.
-    advertiseClientUrls: [`${scheme}://${config.advertiseAddr}`],
-    initialCluster,
-    initialClusterState: state,
-    ...(tls === undefined || config.tls === null
-      ? {}
-      : { tls: { ca: config.tls.ca, cert: config.tls.cert, key: config.tls.key, serverName } }),
+    advertiseClientUrls: [clientUrl(config, tls)],
+    operationsMax: config.maxTxnOps,
+    requestBytesMax: config.maxRequestBytes,
+    tls: tls === undefined || config.tls === null ? null : { files: tls, ...config.tls },
+    allowedCommonNames: config.tls?.certAllowedCn ?? [],
     flags: {
-      // Of the allowed names etcd takes one only.
-      ...(config.tls?.certAllowedCn[0] === undefined ? {} : { "peer-cert-allowed-cn": config.tls.certAllowedCn[0] }),
-      "max-txn-ops": String(config.maxTxnOps),
-      "max-request-bytes": String(config.maxRequestBytes),
       "auto-compaction-mode": config.autoCompactionMode,
       "auto-compaction-retention": config.autoCompactionRetention,
       "quota-backend-bytes": String(config.quotaBackendBytes),
     },
+    errors: {
+      startFailed: (cause) => dmErrors.startEtcd([], cause),
+      joinFailed: (problem, cause) => dmErrors.joinEtcd([problem], cause),
+      takenText: `missing data or joining a duplicate member ${config.name}`,
+      unfinishedText: "there is a member that has not joined successfully, continue the join or remove it",
+    },
   });
-  try {
-    await member.waitHealthy({ timeoutMs: 120_000 });
-  } catch (error) {
-    await member.stop();
-    throw dmErrors.startEtcd([], error);
-  }
-  const endpoints = member.endpoints;
-  const limits = { operationsMax: config.maxTxnOps, requestBytesMax: config.maxRequestBytes };
-  return {
-    store: await openMetastore(world, { kind: "etcd", endpoints, ...limits, ...memberTls }),
-    cluster: openEtcdCluster(world, { endpoints, ...memberTls }),
-    member,
-  };
 }
 
-/** Adds this master to a running cluster; the new `initial-cluster`. */
-async function joinCluster(world: World, config: MasterConfig, tls: TlsFiles | undefined): Promise<string> {
-  using cluster = openEtcdCluster(world, { endpoints: config.join, ...(tls === undefined ? {} : { tls }) });
-  const members = await cluster.members();
-  if (members.some((member) => member.name === ""))
-    throw dmErrors.joinEtcd(["there is a member that has not joined successfully, continue the join or remove it"]);
-  if (members.some((member) => member.name === config.name))
-    throw dmErrors.joinEtcd([`missing data or joining a duplicate member ${config.name}`]);
-  const peerUrls = config.advertisePeerUrls.split(",");
-  for (let tries = 1; ; tries++) {
-    try {
-      const { added, members: all } = await cluster.addMember(peerUrls);
-      return initialClusterOf(all, { id: added.id, name: config.name });
-    } catch (error) {
-      const all = await cluster.members();
-      // The answer may have been lost on its way.
-      const added = all.find((member) => member.name === "" && member.peerUrls.some((url) => peerUrls.includes(url)));
-      if (added !== undefined) return initialClusterOf(all, { id: added.id, name: config.name });
-      // Members that have just started refuse until they have been connected for some seconds. A master that began on its own keeps
-      // its metadata in a file: it has no cluster to join, and refuses always.
-      if (tries >= joinTriesMax || !causeText(error).includes("unhealthy")) throw dmErrors.joinEtcd([causeText(error)], error);
-      await world.clock.sleep(1000);
-    }
-  }
-}
-
-async function readText(world: World, path: string): Promise<string | null> {
-  if ((await world.disk.stat(path)) === null) return null;
-  return new TextDecoder().decode(await world.disk.readFile(path, { limitBytes: 64 * 1024 })).trim();
-}
-
-/** A loopback port for etcd's own clients: this process. */
-async function freePort(world: World): Promise<number> {
-  const listener = await world.network.listen({ host: "127.0.0.1", port: 0 }, (connection) => connection.destroy());
-  const { port } = listener;
-  await listener.close();
-  return port;
+function clientUrl(config: MasterConfig, tls: TlsFiles | undefined): string {
+  return `${tls === undefined ? "http" : "https"}://${config.advertiseAddr}`;
 }

@@ -7,7 +7,7 @@
  */
 import { request as httpRequest } from "node:http";
 import { isAbort, type Logger, type LogLevel, TaskGroup, type TlsFiles, type World } from "@skein/base";
-import { etcdServices, type Metastore, metastoreErrors } from "@skein/metastore";
+import { etcdServices, type MemberStore, type Metastore, metastoreErrors } from "@skein/metastore";
 import { createServer, type RpcServer } from "@skein/rpc";
 import { u64Bytes, u64Of } from "./metadata.ts";
 import { releaseVersion } from "../version.ts";
@@ -16,7 +16,7 @@ import { processRoutes } from "./http-api.ts";
 import { createHttpRouter } from "./http-router.ts";
 import { campaignForLead, leaderKey, type Leadership } from "./leadership.ts";
 import { type Member, Members } from "./members.ts";
-import { openStoreParts, type StoreParts, withMembers } from "./metastore-parts.ts";
+import { openMetadata } from "./metadata-store.ts";
 import { Pd } from "./pd.ts";
 import { pdServices } from "./pd-service.ts";
 import { openRegionStorage, type RegionStorage } from "./region-storage.ts";
@@ -66,7 +66,7 @@ class PdProcess implements PdServer {
   readonly #log: Logger;
   readonly #group = new TaskGroup();
   readonly #settle: { readonly resolve: () => void; readonly reject: (error: unknown) => void };
-  #parts: StoreParts | null = null;
+  #parts: MemberStore | null = null;
   #storage: RegionStorage | null = null;
   #servers: RpcServer[] = [];
   #services: readonly Disposable[] = [];
@@ -97,7 +97,7 @@ class PdProcess implements PdServer {
     const { config, tls } = this.#options;
     const world = this.#world;
     if (config.undefinedItems.length > 0) this.#log.warn(undefinedText(config.undefinedItems));
-    const parts = await openStoreParts(world, config, tls);
+    const parts = await openMetadata(world, config, tls);
     this.#parts = parts;
     const clusterId = await clusterIdOf(world, parts.store);
     this.#storage = openRegionStorage(world, `${config.dataDir}/regions.sqlite`);
@@ -170,10 +170,11 @@ class PdProcess implements PdServer {
       ...(tls === undefined ? {} : { tls }),
     });
     this.#services = own;
-    const etcd = withMembers(
-      etcdServices(world, parts.store, { name: config.name, clientUrls: config.advertiseClientUrls }),
-      parts.cluster,
-    );
+    const etcd = etcdServices(world, parts.store, {
+      name: config.name,
+      clientUrls: config.advertiseClientUrls,
+      cluster: parts.cluster,
+    });
     for (const url of config.clientUrls) {
       const { hostname, port } = new URL(url);
       this.#servers.push(
@@ -202,9 +203,7 @@ class PdProcess implements PdServer {
     for (const server of this.#servers) await server.close(500);
     for (const service of this.#services) service[Symbol.dispose]();
     this.#storage?.[Symbol.dispose]();
-    await this.#parts?.store.close();
-    this.#parts?.cluster?.close();
-    await this.#parts?.member?.stop();
+    await this.#parts?.close();
     this.#log.info("the placement driver has stopped");
   }
 
