@@ -62,6 +62,8 @@ export class Peer {
   /** Batches of the log that carry something of this peer and are not durable. */
   writesPending = 0;
   saidHardState: HardState;
+  /** Something durable says that this replica is here: after a crash it is known that it may have promised something. */
+  isRecorded: boolean;
   applyQueue: Entry[] = [];
   /** The head of `applyQueue` is in the batch that is being applied. */
   isApplying = false;
@@ -154,6 +156,7 @@ export class Peer {
     // The commit index is written along with other things only, so it may be behind what is applied; and never behind the log's begin.
     const commit = Math.min(log.lastIndex, Math.max(log.hardState.commit, applyState.applied));
     this.saidHardState = { ...log.hardState, commit };
+    this.isRecorded = region.peers.length > 0 || log.stateSegment !== 0;
     this.raft = new Raft({
       id: init.id,
       log: view,

@@ -999,9 +999,15 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   #takeReady(peer: Peer, nowMs: number): void {
     this.#noteLeadership(peer);
     if (!peer.raft.hasReady) return;
-    const ready = peer.raft.takeReady();
+    let ready = peer.raft.takeReady();
     this.#noteLeadership(peer);
     if (peer.isLeader) peer.noteRound(nowMs);
+    if (!peer.isRecorded) {
+      // A leader's lease may rest on the answer: whoever forgets that it gave one would vote for another leader meanwhile.
+      const held = ready.messages.filter(({ kind }) => kind === "heartbeatAnswer");
+      const messages = ready.messages.filter(({ kind }) => kind !== "heartbeatAnswer");
+      ready = { ...ready, messages, messagesAfterPersist: [...held, ...ready.messagesAfterPersist] };
+    }
     for (const message of ready.messages) this.#send(peer, message);
     if (peer.isInstalling) peer.deferred.push(ready);
     else if (ready.snapshot !== undefined) this.#beginInstall(peer, ready);
@@ -1076,7 +1082,10 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     if (this.#isClosed) return;
     try {
       for (const { peer, last, messages, counts, whenDurable } of after) {
-        if (counts) peer.writesPending--;
+        if (counts) {
+          peer.writesPending--;
+          peer.isRecorded = true;
+        }
         if (peer.isDestroyed && whenDurable === null) continue;
         if (last !== null) peer.raft.persisted(last.index, last.term);
         for (const message of messages) this.#send(peer, message);

@@ -2,7 +2,7 @@
 import type { World } from "@skein/base";
 import { describe, expect, test } from "vitest";
 import type { Engine } from "../engine/engine.ts";
-import { decodeRegionState, regionStateKey } from "./core/codec.ts";
+import { decodeRegionState, type Envelope, regionStateKey } from "./core/codec.ts";
 import type { Region } from "./core/region.ts";
 import type { RaftStoreOptions } from "./options.ts";
 import { StoreCluster } from "./testing/cluster.ts";
@@ -179,6 +179,37 @@ test("S10: what a replica gives up to a split while it is replaced is cleared be
     slow.clearAllMs = 0;
     await cluster.settle(10);
   }
+});
+
+test("S1: a new replica answers its leader when its first term is durable: a lease may rest on the answer", async () => {
+  const { cluster, slow, region, last } = await started(7);
+  cutOff(cluster, last.storeId);
+  await change(cluster, region, last.storeId, false);
+  cluster.messages.heal();
+  const store = last.store as NonNullable<typeof last.store>;
+  await cluster.until("the replica is gone, and its log", () => !store.peers.has(region) && store.log.log(region) === undefined);
+  slow.logMs = 60;
+  let answers = 0;
+  for (const { transport } of cluster.up.map((up) => up.store)) {
+    const send = transport.send.bind(transport);
+    Object.assign(transport, {
+      send: (envelope: Envelope) => {
+        const { content, from, to } = envelope;
+        // What the leader sends first may be lost; its heartbeats come again and again.
+        if (answers === 0 && content.kind === "raft" && content.body.kind === "append" && to.storeId === last.storeId) return;
+        if (content.kind === "raft" && content.body.kind === "heartbeatAnswer" && from.storeId === last.storeId) answers++;
+        send(envelope);
+      },
+    });
+  }
+  await change(cluster, region, last.storeId, true);
+  await cluster.until("it has answered", () => answers > 0);
+  slow.logMs = 0;
+  cluster.crash(last);
+  await cluster.boot(last);
+  // It knows that it may have promised something, and votes for nobody at first.
+  expect(last.store?.log.log(region)?.hardState.term ?? 0).toBeGreaterThan(0);
+  await cluster.settle(10);
 });
 
 describe("storms in which disks are slow", () => {
