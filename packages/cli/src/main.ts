@@ -27,6 +27,13 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     interrupted.abort(new DOMException(`ended by ${name}`, "AbortError"));
   });
 
+// whoever read the output has gone (`… | head`): nobody is left to work for
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    interrupted.abort(new DOMException("nobody reads the output any more", "AbortError"));
+  });
+
 const [name, ...args] = process.argv.slice(2);
 const command = commands.find((each) => each.name === name);
 if (command === undefined) {

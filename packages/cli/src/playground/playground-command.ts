@@ -36,6 +36,7 @@ ctl commands
   heal                        nobody is cut off any more
   add-store [zone=east,…]     one more tikv-server
   stop                        end the playground
+Commands may be written as flags, too: ctl --kill store-2.
 
 Examples
   ./skein playground --stores 4 --zones east:2,west:2
@@ -43,6 +44,8 @@ Examples
   ./skein playground ctl kill store-2
   ./skein playground ctl partition store-1`;
 
+/** What `ctl` takes. */
+const verbs: readonly string[] = ["status", "kill", "restart", "pause", "resume", "partition", "heal", "add-store", "stop"];
 const lookMs = 1_000;
 /** Without a terminal a table is printed once in so many looks. */
 const looksPerPrint = 10;
@@ -210,14 +213,14 @@ async function obey(words: readonly string[], { cluster, watcher, screen, stop }
       stop();
       return ["the playground ends"];
     default:
-      throw new UsageError(`unknown command ${verb}; there are status, kill, restart, pause, resume, partition, heal, add-store, stop`);
+      throw new UsageError(`unknown command ${verb}; there are ${verbs.join(", ")}`);
   }
 }
 
 async function control({ world, io }: CommandContext, args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseFlags(args, { name: { type: "string", default: "default" } });
-  if (positionals.length === 0)
-    throw new UsageError("ctl takes a command: status, kill, restart, pause, resume, partition, heal, add-store, stop");
+  const plain = args.map((word) => (word.startsWith("--") && verbs.includes(word.slice(2)) ? word.slice(2) : word));
+  const { values, positionals } = parseFlags(plain, { name: { type: "string", default: "default" } });
+  if (positionals.length === 0) throw new UsageError(`ctl takes a command: ${verbs.join(", ")}`);
   const answer = await askControl(world, values.name, positionals);
   if (answer === null) {
     io.err("skein: no playground runs; start one: ./skein playground");

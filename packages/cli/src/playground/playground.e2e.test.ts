@@ -43,7 +43,7 @@ test("a store is killed, restarted, cut off and joined by another one from a sec
 
     const table = await untilStatus(child, /store-3 .*zone=west/);
     expect(table).toMatch(/store-1 +\d+ +Up +runs +.*zone=east/);
-    expect(await ctl("kill", "store-2")).toEqual({ code: 0, text: "store-2 was killed (kill -9)\n" });
+    expect(await ctl("--kill", "store-2")).toEqual({ code: 0, text: "store-2 was killed (kill -9)\n" });
     await untilStatus(child, /store-2 .* dead/);
     expect((await ctl("restart", "store-2")).code).toBe(0);
     await untilStatus(child, /store-2 +\d+ +Up +runs/);
@@ -58,6 +58,8 @@ test("a store is killed, restarted, cut off and joined by another one from a sec
     expect((await ctl("add-store", "zone=west")).text).toContain("store-4 was added");
     await untilStatus(child, /store-4 +\d+ +Up +runs/);
     expect(await ctl("kill", "store-9")).toMatchObject({ code: 1 });
+    const headed = await world.processes.run("sh", ["-c", `'${process.execPath}' '${main}' playground ctl --name ${name} status | true`]);
+    expect(headed, "who does not read to the end hears no complaint").toMatchObject({ code: 0, stdout: "", stderr: "" });
 
     child.kill("SIGINT");
     expect((await child.exited).code).toBe(0);

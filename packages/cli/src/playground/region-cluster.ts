@@ -79,6 +79,8 @@ class Cluster implements RegionCluster {
   readonly stores: RegionProcess[] = [];
   readonly #world: World;
   readonly #options: RegionClusterOptions;
+  /** Of this cluster on the loopback, also of processes that do not listen yet, or not at the moment. */
+  readonly #ports = new Set<number>();
 
   constructor(world: World, folder: string, options: RegionClusterOptions, network: PlaygroundNetwork) {
     this.#world = world;
@@ -221,7 +223,12 @@ class Cluster implements RegionCluster {
   }
 
   async #address(host: PlaygroundHost, usualPort: number): Promise<string> {
-    return `${host.address}:${host.hasOwnPorts ? usualPort : await freePort(this.#world)}`;
+    if (host.hasOwnPorts) return `${host.address}:${usualPort}`;
+    // a port that was given to a process which is still starting looks free
+    let port = await freePort(this.#world);
+    while (this.#ports.has(port)) port = await freePort(this.#world);
+    this.#ports.add(port);
+    return `${host.address}:${port}`;
   }
 
   async #process(
