@@ -13,6 +13,12 @@ const empty = Buffer.alloc(0);
 
 const scanPairsMax = 256;
 const clearKeysMax = 4096;
+const headBlockBytes = 64 * 1024;
+/** Now and then a jump takes more, to see whether the ranges have come near each other. */
+const lookEvery = 8;
+const lookPairs = 16;
+/** For each range; more are jumped over. */
+const passedMax = 8;
 
 type Level = ClassicLevel<Buffer, Buffer>;
 type Operation = BatchOperation<Level, Buffer, Buffer>;
@@ -104,6 +110,54 @@ class ClassicReader implements EngineReader {
         if (options.tally !== undefined) addTo(options.tally, entries);
         yield entries.map(([key, value]) => ({ key: key.subarray(1), value: value ?? empty }));
       }
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  /** Walks on while the ranges are near each other, else jumps: one step of the iterator costs as much as some ten pairs. */
+  async heads(family: Family, ranges: readonly KeyRange[], limit: number): Promise<(readonly Pair[])[]> {
+    const heads: Pair[][] = ranges.map(() => []);
+    const bounds = ranges.map((range) => boundsOf(family, range));
+    const [first, last] = [bounds[0], bounds.at(-1)];
+    if (first === undefined || last === undefined) return heads;
+    const iterator: Iterator<Level, Buffer, Buffer> = this.level.iterator({
+      gte: first.gte,
+      lt: last.lt,
+      highWaterMarkBytes: headBlockBytes,
+      ...(this.#snapshot === undefined ? {} : { snapshot: this.#snapshot }),
+    });
+    try {
+      let entries: readonly [Buffer, Buffer | undefined][] = [];
+      let at = 0;
+      let size = 0;
+      let jumps = 0;
+      // Of the block: pairs that were passed over, and ranges that ended in it.
+      let passed = 0;
+      let ended = 0;
+      for (const [index, { gte, lt }] of bounds.entries()) {
+        const head = heads[index] as Pair[];
+        while (head.length < limit) {
+          const entry = entries[at];
+          if (entry === undefined) {
+            const isNear = ended > 1 && passed <= ended * passedMax;
+            if (isNear) size = Math.min(size * 2, scanPairsMax);
+            else size = ++jumps % lookEvery === 0 ? limit + lookPairs : limit + 1;
+            if (!isNear && index > 0 && head.length === 0) iterator.seek(gte);
+            entries = await iterator.nextv(size);
+            if (entries.length === 0) return heads;
+            [at, passed, ended] = [0, 0, 0];
+            continue;
+          }
+          const [key, value] = entry;
+          if (Buffer.compare(key, lt) >= 0) break;
+          at++;
+          if (Buffer.compare(key, gte) >= 0) head.push({ key: key.subarray(1), value: value ?? empty });
+          else passed++;
+        }
+        ended++;
+      }
+      return heads;
     } finally {
       await iterator.close();
     }

@@ -46,6 +46,8 @@ export interface EngineReader {
   get(family: Family, key: Uint8Array): Uint8Array | null;
   /** Blocks of pairs in key order; ending early releases the iterator. */
   scan(family: Family, range: KeyRange, options?: ScanOptions): AsyncIterable<readonly Pair[]>;
+  /** Of each range the first pairs, `limit` at most. Ranges with ends, in order and apart: all of them are one walk. */
+  heads(family: Family, ranges: readonly KeyRange[], limit: number): Promise<(readonly Pair[])[]>;
 }
 
 /** A fixed state; holds resources until it is disposed of. */

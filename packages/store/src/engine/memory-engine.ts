@@ -178,6 +178,15 @@ class MemoryReader implements EngineReader {
       yield block;
     }
   }
+
+  async heads(family: Family, ranges: readonly KeyRange[], limit: number): Promise<(readonly Pair[])[]> {
+    const map = this.#state().get(family) as OrderedMap;
+    return ranges.map((range) => {
+      const [from, to] = [map.lowerBound(range.start), map.endOf(range)];
+      const count = Math.max(0, Math.min(limit, to - from));
+      return Array.from({ length: count }, (_, i) => ({ key: map.keyAt(from + i), value: map.valueAt(from + i) }));
+    });
+  }
 }
 
 class MemorySnapshot extends MemoryReader implements EngineSnapshot {

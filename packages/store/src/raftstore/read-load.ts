@@ -41,4 +41,14 @@ export class CountedReader implements EngineReader {
   scan(family: Family, range: KeyRange, options?: ScanOptions): AsyncIterable<readonly Pair[]> {
     return this.#reader.scan(family, range, { ...options, tally: this.#load });
   }
+
+  async heads(family: Family, ranges: readonly KeyRange[], limit: number): Promise<(readonly Pair[])[]> {
+    const heads = await this.#reader.heads(family, ranges, limit);
+    for (const pairs of heads)
+      for (const { key, value } of pairs) {
+        this.#load.bytes += key.length + value.length;
+        this.#load.keys++;
+      }
+    return heads;
+  }
 }

@@ -100,6 +100,12 @@ class StrictReader implements EngineSnapshot {
     }
     this.#check();
   }
+  async heads(family: Family, ranges: readonly KeyRange[], limit: number): Promise<(readonly Pair[])[]> {
+    this.#check();
+    const heads = await this.#snapshot.heads(family, ranges, limit);
+    this.#check();
+    return heads;
+  }
   [Symbol.dispose](): void {
     this.#isOpen = false;
     this.#snapshot[Symbol.dispose]();

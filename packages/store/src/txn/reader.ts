@@ -16,6 +16,8 @@ export type KvPair = Input<kvrpcpb.KvPair>;
 
 /** Versions that a look into one key takes in its first step. */
 const firstLook = 1;
+/** And into each of many. */
+const headVersions = 2;
 
 export function lockOf(reader: EngineReader, key: Uint8Array): Lock | null {
   const record = reader.get("lock", key);
@@ -52,6 +54,39 @@ export async function loadVersions(reader: EngineReader, state: KeyState, startT
   }
 }
 
+/** The same for many keys, in one walk over all of them; states that have their versions are left as they are. */
+export async function loadVersionsOf(reader: EngineReader, states: readonly KeyState[], startTs: bigint): Promise<void> {
+  const wanted = [...new Set(states)].filter(({ versions }) => versions === null);
+  if (wanted.length < 2) {
+    for (const state of wanted) await loadVersions(reader, state, startTs);
+    return;
+  }
+  if (!isSorted(wanted)) wanted.sort((a, b) => compareBytes(a.key, b.key));
+  const heads = await reader.heads(
+    "write",
+    wanted.map(({ key }) => ({ start: versionKey(key, maxTs), end: behind(key) })),
+    headVersions,
+  );
+  for (const [index, state] of wanted.entries()) {
+    const versions: Version[] = [];
+    let isWhole = (heads[index] as readonly Pair[]).length < headVersions;
+    for (const { key, value } of heads[index] as readonly Pair[]) {
+      const version = { commitTs: timestampOf(key), write: decodeWrite(value) };
+      versions.push(version);
+      if (version.commitTs >= startTs || (version.write.kind !== "put" && version.write.kind !== "delete")) continue;
+      isWhole = true;
+      break;
+    }
+    if (isWhole) state.versions = versions;
+    else await loadVersions(reader, state, startTs);
+  }
+}
+
+function isSorted(states: readonly KeyState[]): boolean {
+  for (let i = 1; i < states.length; i++) if (compareBytes((states[i - 1] as KeyState).key, (states[i] as KeyState).key) > 0) return false;
+  return true;
+}
+
 /** All versions of a key. */
 export async function loadAllVersions(reader: EngineReader, state: KeyState): Promise<void> {
   const versions: Version[] = [];
@@ -84,13 +119,72 @@ export function get(
   options: ReadOptions,
 ): Promise<Read | { readonly error: KeyError }> | { readonly error: KeyError } {
   const key = encodeKey(userKey);
+  const found = byLock(reader, userKey, key, options);
+  if (found === null) return versionAt(reader, key, options.ts);
+  return "error" in found ? found : Promise.resolve(found);
+}
+
+/** What the key's lock says to a reader; null: the versions say it. */
+function byLock(
+  reader: EngineReader,
+  userKey: Uint8Array,
+  key: Uint8Array,
+  options: ReadOptions,
+): Read | { readonly error: KeyError } | null {
   const lock = lockOf(reader, key);
-  if (lock !== null) {
-    const verdict = lockForReader(lock, userKey, options);
-    if (verdict === "blocks") return { error: { locked: lockInfoOf(userKey, lock) } };
-    if (verdict === "reads") return Promise.resolve({ value: lock.kind === "put" ? valueOf(reader, key, lock) : null, commitTs: 0n });
+  if (lock === null) return null;
+  const verdict = lockForReader(lock, userKey, options);
+  if (verdict === "blocks") return { error: { locked: lockInfoOf(userKey, lock) } };
+  return verdict === "reads" ? { value: lock.kind === "put" ? valueOf(reader, key, lock) : null, commitTs: 0n } : null;
+}
+
+/** What `get` says of each of many keys, in their order, in one walk over all of them. Null: more than `bytesMax`. */
+export async function getMany(
+  reader: EngineReader,
+  userKeys: readonly Uint8Array[],
+  options: ReadOptions & { readonly bytesMax: number },
+): Promise<(Read | { readonly error: KeyError })[] | null> {
+  const answers: (Read | { readonly error: KeyError } | null)[] = userKeys.map(() => null);
+  const open: { readonly key: Uint8Array; readonly index: number }[] = [];
+  let bytes = 0;
+  const isTooMuch = (userKey: Uint8Array, { value }: Read) => value !== null && (bytes += userKey.length + value.length) > options.bytesMax;
+  for (const [index, userKey] of userKeys.entries()) {
+    const key = encodeKey(userKey);
+    const found = byLock(reader, userKey, key, options);
+    if (found === null) open.push({ key, index });
+    else {
+      answers[index] = found;
+      if ("value" in found && isTooMuch(userKey, found)) return null;
+    }
   }
-  return versionAt(reader, key, options.ts);
+  open.sort((a, b) => compareBytes(a.key, b.key));
+  const apart = open.filter(({ key }, at) => at === 0 || !sameBytes(key, (open[at - 1] as { key: Uint8Array }).key));
+  const heads = await reader.heads(
+    "write",
+    apart.map(({ key }) => ({ start: versionKey(key, options.ts), end: behind(key) })),
+    firstLook,
+  );
+  let at = -1;
+  let read: Read = nothingRead;
+  for (const [place, { key, index }] of open.entries()) {
+    if (place === 0 || !sameBytes(key, (open[place - 1] as { key: Uint8Array }).key)) {
+      const head = heads[++at] as readonly Pair[];
+      read =
+        head.length === 0 ? nothingRead : (readOf(reader, key, head[0] as Pair, options.ts) ?? (await versionAt(reader, key, options.ts)));
+    }
+    answers[index] = read;
+    if (isTooMuch(userKeys[index] as Uint8Array, read)) return null;
+  }
+  return answers as (Read | { readonly error: KeyError })[];
+}
+
+const nothingRead: Read = { value: null, commitTs: 0n };
+
+/** What a version says; null: the one before it does. */
+function readOf(reader: EngineReader, key: Uint8Array, { key: at, value }: Pair, ts: bigint): Read | null {
+  const write = decodeWrite(value);
+  if (isFenced(write, ts) || write.kind === "delete") return nothingRead;
+  return write.kind === "put" ? { value: valueOf(reader, key, write), commitTs: timestampOf(at) } : null;
 }
 
 async function versionAt(reader: EngineReader, key: Uint8Array, ts: bigint): Promise<Read> {
@@ -102,12 +196,11 @@ async function versionAt(reader: EngineReader, key: Uint8Array, ts: bigint): Pro
     for await (const block of reader.scan("write", { start, end }, { limit }))
       for (const { key: at, value } of block) {
         count++;
-        const write = decodeWrite(value);
-        if (isFenced(write, ts) || write.kind === "delete") return { value: null, commitTs: 0n };
-        if (write.kind === "put") return { value: valueOf(reader, key, write), commitTs: timestampOf(at) };
+        const read = readOf(reader, key, { key: at, value }, ts);
+        if (read !== null) return read;
         start = after(at);
       }
-    if (count < limit) return { value: null, commitTs: 0n };
+    if (count < limit) return nothingRead;
     limit = 64;
   }
 }

@@ -86,6 +86,62 @@ describe("long ranges", () => {
   });
 });
 
+describe("requests of many keys", () => {
+  test("look at the versions of all of them in one walk", async () => {
+    const { regions, first, prewrite, commit, at } = start();
+    const keys = Array.from({ length: 500 }, (_, i) => `k${String((i * 7) % 500).padStart(4, "0")}`);
+    let walks = 0;
+    const { snapshot } = regions.engine;
+    regions.engine.snapshot = () => {
+      const plain = snapshot.call(regions.engine);
+      return {
+        get: (family, key) => plain.get(family, key),
+        scan: (family, range, options) => {
+          walks++;
+          return plain.scan(family, range, options);
+        },
+        heads: (family, ranges, limit) => {
+          walks++;
+          return plain.heads(family, ranges, limit);
+        },
+        [Symbol.dispose]: () => plain[Symbol.dispose](),
+      };
+    };
+    const walksOf = async (work: () => Promise<unknown>) => {
+      walks = 0;
+      await work();
+      return walks;
+    };
+    for (const ts of [10n, 20n]) {
+      expect(await walksOf(() => prewrite(keys, ts))).toBe(1);
+      expect(await walksOf(() => commit(keys, ts, ts + 5n))).toBe(0);
+      expect(await walksOf(() => commit(keys, ts, ts + 5n))).toBe(1); // said again
+    }
+    const read = (version: bigint) =>
+      first.batchGet(kvrpcpb.BatchGetRequest.complete({ version, keys: [...keys, "none", keys[3] ?? ""].map(bytes) }), at());
+    expect(await walksOf(() => read(20n))).toBe(1);
+    for (const [version, written] of [
+      [15n, 10n],
+      [24n, 10n],
+      [25n, 20n],
+    ] as const)
+      expect((await read(version)).pairs?.map((pair) => `${text(pair.key)}=${text(pair.value)}`)).toEqual(
+        [...keys, keys[3] ?? ""].map((key) => `${key}=${key}${written}`),
+      );
+    expect(
+      await walksOf(() => first.batchRollback(kvrpcpb.BatchRollbackRequest.complete({ start_version: 30n, keys: keys.map(bytes) }), at())),
+    ).toBe(1);
+    expect((await prewrite(["k0001"], 30n)).errors?.[0]?.conflict?.reason).toBe("SelfRolledBack");
+  });
+
+  test("commit a key that is named twice once", async () => {
+    const { prewrite, commit, scan } = start();
+    await prewrite(["a", "b", "a"], 10n);
+    expect(await commit(["a", "b", "a"], 10n, 11n)).toEqual({ commit_version: 11n });
+    expect(await scan(20n)).toEqual(["a=a10", "b=b10"]);
+  });
+});
+
 describe("a range's removal", () => {
   test("takes no range whose end was forgotten, nor one that is not the region's", async () => {
     const { regions, first, prewrite, commit, at, scan } = start();

@@ -7,7 +7,7 @@ import type { kvrpcpb } from "../wire/index.ts";
 import { ConcurrencyManager, Leads, nameOf } from "./concurrency.ts";
 import { garbageWalk, stepGarbage } from "./core/gc.ts";
 import { abort, type KeyError, type KeyState, lockInfoOf, newestChange } from "./core/key-state.ts";
-import { behind, decodeKey, encodeKey, keyOfVersion, sameBytes, timestampOf } from "./core/keys.ts";
+import { behind, decodeKey, encodeKey, keyOfVersion, maxTs, sameBytes, timestampOf } from "./core/keys.ts";
 import { lockKey, unlockKey } from "./core/pessimistic.ts";
 import { needsVersions, prewrite } from "./core/prewrite.ts";
 import type { ReadOptions } from "./core/read.ts";
@@ -16,7 +16,19 @@ import { checkSecondary, checkStatus, commitKey, heartBeat, rollBackKey } from "
 import type { Deadlock, WaitEdge } from "./core/wait-graph.ts";
 import { collectKey, type GarbagePlace } from "./garbage.ts";
 import { type DeadlockDetector, hashOf, LockWaits, type WaitEnd } from "./lock-wait.ts";
-import { after, get, type KvPair, loadAllVersions, loadVersions, scan, scanLocks, stateOf, valueOf } from "./reader.ts";
+import {
+  after,
+  get,
+  type KvPair,
+  getMany,
+  loadAllVersions,
+  loadVersions,
+  loadVersionsOf,
+  scan,
+  scanLocks,
+  stateOf,
+  valueOf,
+} from "./reader.ts";
 import { type Acting, checkInRegion, Scheduler } from "./scheduler.ts";
 
 type Answer<T extends { readonly region_error: unknown }> = Omit<Input<T>, "region_error">;
@@ -109,15 +121,14 @@ export class Transactions {
     }
     using snapshot = await this.#kv.snapshot(context);
     for (const key of request.keys) checkInRegion(encodeKey(key), snapshot.region);
-    let bytes = 0;
-    for (const key of keys) {
-      context.signal?.throwIfAborted();
-      const read = await get(snapshot.reader, key, options);
+    context.signal?.throwIfAborted();
+    const reads = await getMany(snapshot.reader, keys, { ...options, bytesMax: answerBytesMax });
+    if (reads === null) return tooMuch();
+    for (const [index, read] of reads.entries()) {
+      const key = keys[index] as Uint8Array;
       if ("error" in read) pairs.push({ key, error: read.error });
-      else if (read.value !== null) {
+      else if (read.value !== null)
         pairs.push(request.need_commit_ts ? { key, value: read.value, commit_ts: read.commitTs } : { key, value: read.value });
-        if ((bytes += key.length + read.value.length) > answerBytesMax) return tooMuch();
-      }
     }
     return { pairs };
   }
@@ -170,9 +181,11 @@ export class Transactions {
     const choosesTs = request.use_async_commit || request.try_one_pc;
     return this.#run(context, mutations, async (acting, states) => {
       const { reader } = acting;
-      for (const [index, state] of states.entries())
-        if (state.versions === null && needsVersions(mutations[index] as kvrpcpb.Mutation, state.lock, startTs, request.assertion_level))
-          await loadVersions(reader, state, startTs);
+      await loadVersionsOf(
+        reader,
+        states.filter((state, index) => needsVersions(mutations[index] as kvrpcpb.Mutation, state.lock, startTs, request.assertion_level)),
+        startTs,
+      );
       if (choosesTs) await this.#syncedIn(acting.region, acting.term);
       const expected = new Map(request.for_update_ts_constraints.map(({ index, expected_for_update_ts: ts }) => [index, ts]));
       // From here to `hold` nothing may wait.
@@ -207,8 +220,13 @@ export class Transactions {
     const { start_version: startTs, commit_version: commitTs } = request;
     if (commitTs <= startTs) return { error: abort(`the commit timestamp ${commitTs} is not behind the start timestamp ${startTs}`) };
     return this.#run(context, keysOf(request.keys), async (acting, states) => {
-      for (const state of states) {
-        if (state.lock?.startTs !== startTs) await loadVersions(acting.reader, state, startTs);
+      await loadVersionsOf(
+        acting.reader,
+        states.filter(({ lock }) => lock?.startTs !== startTs),
+        startTs,
+      );
+      // A key that is said twice is committed once.
+      for (const state of new Set(states)) {
         const error = commitKey(state, startTs, commitTs, acting.changes);
         if (error !== null) return nothing(acting, { error });
       }
@@ -219,8 +237,8 @@ export class Transactions {
   async batchRollback(request: kvrpcpb.BatchRollbackRequest, context: RegionContext): Promise<Answer<kvrpcpb.BatchRollbackResponse>> {
     const { start_version: startTs } = request;
     return this.#run(context, keysOf(request.keys), async (acting, states) => {
+      await loadVersionsOf(acting.reader, states, startTs);
       for (const state of states) {
-        await loadVersions(acting.reader, state, startTs);
         const result = rollBackKey(state, startTs, { currentTs: 0n, protect: false }, acting.changes);
         if (result !== null) return nothing(acting, { error: rollbackError(result, startTs, state) });
       }
@@ -291,8 +309,8 @@ export class Transactions {
       const locks: Input<kvrpcpb.LockInfo>[] = [];
       let commitTs = 0n;
       let isRolledBack = false;
+      await loadVersionsOf(acting.reader, states, startTs);
       for (const state of states) {
-        await loadVersions(acting.reader, state, startTs);
         const status = checkSecondary(state, startTs, acting.changes);
         if (status.kind === "locked") locks.push(status.lock);
         else if (status.kind === "committed") ({ commitTs } = status);
@@ -320,13 +338,20 @@ export class Transactions {
     if (commits.size === 0) commits.set(request.start_version, request.commit_version);
     const settle = (keys: readonly Uint8Array[], wanted: ReadonlyMap<string, bigint>) =>
       this.#run(context, keysOf(keys), async (acting, states): Promise<Answer<kvrpcpb.ResolveLockResponse>> => {
-        for (const state of states) {
+        const settled = new Set(
+          // Found by a scan, and gone since: whoever took it away has settled it.
+          request.keys.length > 0 ? states : states.filter((state) => state.lock?.startTs === wanted.get(nameOf(state.key))),
+        );
+        const unsure = [...settled].filter((state) => {
+          const startTs = wanted.get(nameOf(state.key)) as bigint;
+          return state.lock?.startTs !== startTs || (commits.get(startTs) ?? 0n) === 0n;
+        });
+        let oldest = maxTs;
+        for (const startTs of wanted.values()) if (startTs < oldest) oldest = startTs;
+        await loadVersionsOf(acting.reader, unsure, oldest);
+        for (const state of settled) {
           const startTs = wanted.get(nameOf(state.key)) as bigint;
           const commitTs = commits.get(startTs) ?? 0n;
-          const isOwn = state.lock?.startTs === startTs;
-          // Found by a scan, and gone since: whoever took it away has settled it.
-          if (!isOwn && request.keys.length === 0) continue;
-          if (!isOwn || commitTs === 0n) await loadVersions(acting.reader, state, startTs);
           if (commitTs !== 0n) {
             const error = commitKey(state, startTs, commitTs, acting.changes);
             if (error !== null) return nothing(acting, { error });
@@ -418,9 +443,13 @@ export class Transactions {
       const values: Uint8Array[] = [];
       const missing: boolean[] = [];
       let conflictTs = 0n;
+      await loadVersionsOf(
+        reader,
+        states.filter(({ lock }) => lock === null || lock.startTs === startTs),
+        startTs,
+      );
       for (const [index, state] of states.entries()) {
         const mutation = request.mutations[index] as kvrpcpb.Mutation;
-        if (state.versions === null && (state.lock === null || state.lock.startTs === startTs)) await loadVersions(reader, state, startTs);
         const outcome = lockKey(
           state,
           mutation.assertion === "NotExist",
@@ -516,7 +545,9 @@ export class Transactions {
   async deleteRange(request: kvrpcpb.DeleteRangeRequest, context: RegionContext): Promise<Answer<kvrpcpb.DeleteRangeResponse>> {
     if (compareBytes(request.start_key, request.end_key) >= 0) {
       const isEmpty = request.end_key.length > 0 && sameBytes(request.start_key, request.end_key);
-      return isEmpty ? {} : { error: "invalid delete range command: its end is not behind its start; a range without an end is not deleted" };
+      return isEmpty
+        ? {}
+        : { error: "invalid delete range command: its end is not behind its start; a range without an end is not deleted" };
     }
     if (request.notify_only) return {};
     const range = encodedRange(request.start_key, request.end_key);

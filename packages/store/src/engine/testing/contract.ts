@@ -41,6 +41,36 @@ export function engineContract(open: () => Promise<Engine>): void {
     expect(await pairs(engine, "default", range("x", ""))).toEqual([]);
   });
 
+  test("of ranges in order the first pairs are given, near each other and far apart", async () => {
+    await using engine = await open();
+    const name = (i: number) => `k${String(i).padStart(5, "0")}`;
+    // Key i has i % 7 pairs, now and then hundreds.
+    const countOf = (i: number) => (i % 97 === 96 ? 300 : i % 7);
+    for (let i = 0; i < 400; i++)
+      await engine.write(
+        Array.from({ length: countOf(i) }, (_, at) => {
+          const key = bytes(`${name(i)}/${String(at).padStart(3, "0")}`);
+          return { kind: "put", family: "write", key, value: bytes(`${i}/${at}`) } as const;
+        }),
+      );
+    using snapshot = engine.snapshot();
+    await engine.write([{ kind: "deleteRange", family: "write", start: bytes("k"), end: bytes("l") }]);
+    for (const step of [1, 2, 3, 50])
+      for (const limit of [1, 2, 5]) {
+        const asked = Array.from({ length: Math.floor(420 / step) }, (_, i) => i * step);
+        const heads = await snapshot.heads(
+          "write",
+          asked.map((i) => range(`${name(i)}/`, `${name(i)}0`)),
+          limit,
+        );
+        const expected = asked.map((i) => Array.from({ length: i < 400 ? Math.min(limit, countOf(i)) : 0 }, (_, at) => `${i}/${at}`));
+        expect(heads.map((pairs) => pairs.map(({ value }) => text(value)))).toEqual(expected);
+        expect(heads[2]?.map(({ key }) => text(key)?.slice(0, 6))).toEqual(expected[2]?.map(() => name(asked[2] as number)));
+      }
+    expect(await snapshot.heads("write", [], 3)).toEqual([]);
+    expect(await engine.heads("write", [range("a", "z")], 3)).toEqual([[]]);
+  });
+
   test("a snapshot does not change, nor does a scan that has begun", async () => {
     await using engine = await filled();
     using snapshot = engine.snapshot();

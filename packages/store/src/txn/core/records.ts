@@ -76,9 +76,12 @@ const F = 0x46;
 const R = 0x52;
 const S = 0x53;
 
+/** Of the writer's memory, between records. */
+const keptBytesMax = 64 * 1024;
+
 /** What locks and writes have in common. */
 class RecordWriter {
-  #bytes = new Uint8Array(96);
+  #bytes = new Uint8Array(512);
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
 
@@ -129,13 +132,22 @@ class RecordWriter {
     this.tagged(l, ts);
     this.varint(versions);
   }
+  /** The record, and the writer is empty again. */
   take(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+    const record = this.#bytes.slice(0, this.#length);
+    this.#length = 0;
+    if (this.#bytes.length > keptBytesMax) {
+      this.#bytes = new Uint8Array(keptBytesMax);
+      this.#view = new DataView(this.#bytes.buffer);
+    }
+    return record;
   }
 }
 
+/** All records are written by one: none is begun before the one before it was taken. */
+const out = new RecordWriter();
+
 export function encodeLock(lock: Lock): Uint8Array {
-  const out = new RecordWriter();
   out.u8(lockLetters[lock.kind]);
   out.compact(lock.primary);
   out.varint(lock.startTs);
@@ -165,7 +177,6 @@ export function encodeLock(lock: Lock): Uint8Array {
 }
 
 export function encodeWrite(write: Write): Uint8Array {
-  const out = new RecordWriter();
   out.u8(writeLetters[write.kind]);
   out.varint(write.startTs);
   if (write.shortValue !== null) out.shortValue(write.shortValue);
