@@ -78,16 +78,17 @@ export class LockResolver {
     return { waitMs, passable };
   }
 
-  /** `givenTs` is the time to judge by; default: now. */
-  private async fateOf(lock: kvrpcpb.LockInfo, readTs: bigint, patience: Patience, givenTs?: bigint): Promise<TxnFate> {
+  /** `endsAtTs` is the time to judge by, and a transaction that is over by then is ended for good; default: now, and not for good. */
+  private async fateOf(lock: kvrpcpb.LockInfo, readTs: bigint, patience: Patience, endsAtTs?: bigint): Promise<TxnFate> {
     const startTs = lock.lock_version;
     const known = this.fates.get(nameOf(lock));
     if (known !== undefined) return known;
-    const currentTs = givenTs ?? (await this.pd.tso());
+    const currentTs = endsAtTs ?? (await this.pd.tso());
+    const mayLockAgain = endsAtTs === undefined && lock.lock_type === "PessimisticLock";
     let isForced = false;
     for (;;) {
       const isExpired = leftMs(lock, currentTs) <= 0;
-      const status = await this.status(lock, readTs, currentTs, isExpired, isForced, patience);
+      const status = await this.status(lock, readTs, currentTs, { isExpired, isForced, mayLockAgain }, patience);
       if (status === null) {
         // The primary is not written yet: its client is at work, or died before.
         if (isExpired) continue;
@@ -96,7 +97,7 @@ export class LockResolver {
       if (status.commit_version > 0n) return this.remember(lock, { kind: "committed", commitTs: status.commit_version });
       const primary = status.lock_info;
       if (status.lock_ttl === 0) {
-        // Pessimistic locks are taken away without a record: their transaction may lock again.
+        // Pessimistic locks may be taken away without a record: their transaction may lock again.
         const isRecorded = status.action !== "LockNotExistDoNothing" && status.action !== "TTLExpirePessimisticRollback";
         return isRecorded ? this.remember(lock, { kind: "rolledBack" }) : { kind: "rolledBack" };
       }
@@ -118,8 +119,7 @@ export class LockResolver {
     lock: kvrpcpb.LockInfo,
     readTs: bigint,
     currentTs: bigint,
-    isExpired: boolean,
-    isForced: boolean,
+    options: { readonly isExpired: boolean; readonly isForced: boolean; readonly mayLockAgain: boolean },
     patience: Patience,
   ): Promise<kvrpcpb.CheckTxnStatusResponse | null> {
     const request = {
@@ -127,9 +127,9 @@ export class LockResolver {
       lock_ts: lock.lock_version,
       caller_start_ts: readTs,
       current_ts: currentTs,
-      rollback_if_not_exist: isExpired,
-      force_sync_commit: isForced,
-      resolving_pessimistic_lock: lock.lock_type === "PessimisticLock",
+      rollback_if_not_exist: options.isExpired,
+      force_sync_commit: options.isForced,
+      resolving_pessimistic_lock: options.mayLockAgain,
       verify_is_primary: true,
     };
     for (;;) {
@@ -263,7 +263,10 @@ export class LockResolver {
     }
   }
 
-  /** Of a transaction that has had its time: one that still lives is ended. */
+  /**
+   * Of a transaction that has had its time: one that still lives is ended, on record. Were its lock only taken away, it could lock
+   * again, and write what it made of a value that another has changed meanwhile.
+   */
   private async fateBefore(lock: kvrpcpb.LockInfo, patience: Patience): Promise<TxnFate> {
     for (;;) {
       const fate = await this.fateOf(lock, 0n, patience, endOfTime);

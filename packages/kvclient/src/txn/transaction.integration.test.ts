@@ -404,6 +404,29 @@ test("garbage: old locks are settled, and what was before the safe point is not 
   expect(text(await (await it.client.snapshot()).get(key(1)))).toBe("2");
 });
 
+test("garbage: a transaction whose pessimistic lock was settled cannot lock again, and write what it made of an old value", async () => {
+  await using it = await startTestCluster(world);
+  await it.client.transact(async (transaction) => transaction.put(key(1), bytes("1")));
+  const context = it.regions.contextFor(encodeKey(key(1)));
+  using direct = createRpcClient(world, `127.0.0.1:${(it.stores[context.storeId - 1] as MemoryTikv).port}`);
+  const startTs = await it.client.timestamp();
+  // as the field's clients do that lock anew, without a look at the value, when they write
+  const lock = async () =>
+    await direct.request(tikvpb.tikv.methods.KvPessimisticLock, {
+      context: { region_id: context.regionId, region_epoch: { conf_ver: context.confVer, version: context.version } },
+      mutations: [{ op: "PessimisticLock", key: key(1) }],
+      primary_lock: key(1),
+      start_version: startTs,
+      lock_ttl: 20_000,
+      for_update_ts: await it.client.timestamp(),
+      return_values: true,
+    });
+  expect((await lock()).values.map(text)).toEqual(["1"]);
+  await it.client.gc(await it.client.timestamp());
+  await it.client.transact(async (transaction) => transaction.put(key(1), bytes("2")));
+  expect((await lock()).errors).toMatchObject([{ retryable: expect.stringContaining("PessimisticLockRolledBack") as string }]);
+});
+
 test("regions are split at keys", async () => {
   await using it = await startTestCluster(world);
   await it.client.split([key(1), key(2)]);

@@ -53,6 +53,38 @@ describe("regions", () => {
     expect(() => cluster.heartbeat(region(1, "", ""))).toThrow(/region is stale: region id:1 .* origin id:2 /);
   });
 
+  test("a key that no region holds for the moment is answered with the region that last held it", () => {
+    const cluster = new LiveCluster(() => 0);
+    const last = (probe: string) => {
+      const found = cluster.lastRegionByKey(key(probe))?.meta;
+      return found === undefined ? null : `${found.id}@${found.epoch.version}`;
+    };
+    expect(last("c")).toBeNull();
+    cluster.heartbeat(region(1, "", ""));
+    cluster.heartbeat(region(1, "m", "", { version: 2 }));
+    expect([last("c"), last("m"), last("z")]).toEqual(["1@1", "1@2", "1@2"]);
+    expect(cluster.regionByKey(key("c"))).toBeNull();
+    // its other half is split again before the first of them is heard of
+    cluster.heartbeat(region(3, "f", "m", { version: 3 }));
+    expect([last("c"), last("g")]).toEqual(["1@1", "3@3"]);
+    cluster.heartbeat(region(2, "", "f", { version: 3 }));
+    expect([last("c"), last("g")]).toEqual(["2@3", "3@3"]);
+    // the newest of those that held it
+    cluster.heartbeat(region(2, "", "b", { version: 4 }));
+    expect([last("a"), last("c")]).toEqual(["2@4", "2@3"]);
+    cluster.forgetRegions();
+    expect([last("a"), last("c")]).toEqual([null, null]);
+  });
+
+  test("of the regions that were, so many are remembered", () => {
+    const cluster = new LiveCluster(() => 0);
+    const name = (number: number) => String(number).padStart(5, "0");
+    cluster.heartbeat(region(1, "", ""));
+    for (let i = 1; i <= 1_000; i++) cluster.heartbeat(region(1, name(i), "", { version: i + 1 }));
+    expect(cluster.lastRegionByKey(key(name(999)))?.meta.epoch.version).toBe(1_000);
+    expect(cluster.lastRegionByKey(key(name(1)))).toBeNull();
+  });
+
   test("older terms, versions and membership are refused", () => {
     const cluster = new LiveCluster(() => 0);
     cluster.heartbeat(region(1, "a", "b", { version: 5, confVer: 3, term: 7 }));

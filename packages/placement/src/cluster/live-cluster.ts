@@ -5,7 +5,7 @@
 import { pdErrors } from "../errors.ts";
 import type { ClusterView, RegionId, RegionMeta, RegionView, StoreId, StoreMeta, StoreStats, StoreView } from "../core/model.ts";
 import { regionText } from "./core/proto-text.ts";
-import { keyText } from "./keys.ts";
+import { type KeyText, keyText } from "./keys.ts";
 import { type PeerKind, RegionIndex } from "./region-index.ts";
 import { metaOf, type RegionRecord, recordOf, takeState, viewOf } from "./region-record.ts";
 
@@ -26,6 +26,8 @@ interface StoreEntry {
   pausedLeaderOut: readonly string[];
 }
 
+/** Holes last for an election at most: those of many splits at once, not of all times. */
+const formerMax = 256;
 const noRegions: readonly RegionId[] = [];
 const unchanged: HeartbeatResult = { isMetaChanged: false, isLeaderChanged: false, removed: noRegions };
 const newLeader: HeartbeatResult = { isMetaChanged: false, isLeaderChanged: true, removed: noRegions };
@@ -34,6 +36,8 @@ export class LiveCluster implements ClusterView {
   readonly #now: () => number;
   readonly #stores = new Map<StoreId, StoreEntry>();
   readonly #regions = new RegionIndex();
+  /** Regions as they were before others took their place, the newest last. */
+  readonly #former: RegionRecord[] = [];
 
   constructor(nowMs: () => number) {
     this.#now = nowMs;
@@ -73,6 +77,19 @@ export class LiveCluster implements ClusterView {
   regionByKey(key: Uint8Array): RegionView | null {
     const record = this.#regions.at(keyText(key));
     return record === null ? null : viewOf(record);
+  }
+
+  /**
+   * The region that holds a key; in a hole, the one that last held it. After a split one half is heard of before the other, which may
+   * have an election before it. A store that is asked by the old region answers what it has become; some of the field's clients
+   * (`tikv-client` of Rust) lose the writes whose region cannot be found, and commit the others.
+   */
+  lastRegionByKey(key: Uint8Array): RegionView | null {
+    const found = this.regionByKey(key);
+    if (found !== null) return found;
+    const text = keyText(key);
+    const former = this.#former.findLast((record) => record.holds(text));
+    return former === undefined ? null : viewOf(former);
   }
 
   scanRegions(startKey: Uint8Array, endKey: Uint8Array, limit: number): readonly RegionView[] {
@@ -183,8 +200,8 @@ export class LiveCluster implements ClusterView {
       for (const other of overlaps)
         if (record.version < other.version) throw pdErrors.regionStale([regionText(meta), regionText(metaOf(other))]);
       if (origin !== undefined) {
-        const isBehind = record.term > 0 && record.term < origin.term;
-        if (isBehind || record.version < origin.version || record.confVer < origin.confVer)
+        const isOfOldTerm = record.term > 0 && record.term < origin.term;
+        if (isOfOldTerm || record.version < origin.version || record.confVer < origin.confVer)
           throw pdErrors.regionStale([regionText(meta), regionText(metaOf(origin))]);
       }
     }
@@ -195,7 +212,13 @@ export class LiveCluster implements ClusterView {
     }
     if (origin !== undefined && !overlaps.includes(origin)) this.#regions.remove(origin);
     this.#regions.insert(record);
+    for (const other of origin === undefined || overlaps.includes(origin) ? overlaps : [...overlaps, origin])
+      if (other.start < record.start || isBehind(other.end, record.end)) this.#remember(other);
     return { isMetaChanged: true, isLeaderChanged: origin === undefined || storeOfLeader(origin) !== storeOfLeader(record), removed };
+  }
+
+  #remember(record: RegionRecord): void {
+    if (this.#former.push(record) > formerMax) this.#former.shift();
   }
 
   forgetRegion(id: RegionId): boolean {
@@ -206,10 +229,12 @@ export class LiveCluster implements ClusterView {
   }
 
   forgetRegions(): void {
+    this.#former.length = 0;
     this.#regions.clear();
   }
 
   clear(): void {
+    this.#former.length = 0;
     this.#regions.clear();
     this.#stores.clear();
   }
@@ -266,6 +291,11 @@ export function regionWithoutHeartbeat(meta: RegionMeta): RegionView {
     replicationState: "unknown",
     replicationStateId: 0,
   };
+}
+
+/** Of two ends, "" being the last. */
+function isBehind(end: KeyText, other: KeyText): boolean {
+  return other !== "" && (end === "" || end > other);
 }
 
 function isSameList(a: readonly number[], b: readonly number[]): boolean {

@@ -212,7 +212,7 @@ export function pdServices(options: PdServiceOptions): readonly (Implementation 
       const other = elsewhere(call.context);
       return other === null ? regionHeartbeats(call) : streamOn(m.RegionHeartbeat, call, other);
     },
-    GetRegion: unary(m.GetRegion, ({ region_key }) => regionOrNone(pd.cluster.regionByKey(region_key))),
+    GetRegion: unary(m.GetRegion, ({ region_key }) => regionOrNone(pd.cluster.lastRegionByKey(region_key))),
     GetPrevRegion: unary(m.GetPrevRegion, ({ region_key }) => {
       const region = pd.cluster.regionByKey(region_key);
       return regionOrNone(region === null ? null : pd.cluster.neighbours(region.meta.id).previous);
