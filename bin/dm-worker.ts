@@ -12,13 +12,15 @@ import { workerReaders } from "../packages/migration/src/worker/readers.ts";
 
 const readFile = (path: string) => readFileSync(path, "utf8");
 
-process.exitCode = await runProcess({
+await runProcess({
   launch: launchWorker(process.argv.slice(2), { hostname: hostname(), readFile }),
   sample: sampleWorkerToml,
   help: flagHelp("dm-worker", "copies and replicates for the sources it is bound to", workerFlags, [
     "dm-worker -name w1 -worker-addr 127.0.0.1:8262 -join 127.0.0.1:8261",
     "dm-worker -config dm-worker.toml",
   ]),
+  // Subtasks write what they have read and their checkpoints; a target that is away is not waited for longer.
+  stopMsMax: 15_000,
   start: (world, config) => {
     const tls = readTls(config.tls, readFile);
     const { host, port } = splitAddress(config.workerAddr);

@@ -10,7 +10,7 @@ import { runPd } from "../packages/placement/src/server/process.ts";
 
 const readFile = (path: string) => readFileSync(path, "utf8");
 
-process.exitCode = await runPd({
+await runPd({
   launch: launchPd(process.argv.slice(2), { hostname: hostname(), readFile, cwd: process.cwd() }),
   help: flagHelp("pd-server", "places regions on stores, gives timestamps, keeps the cluster's metadata", pdFlags, [
     "pd-server -name pd-1 -data-dir ./pd-1 -client-urls http://127.0.0.1:2379 -peer-urls http://127.0.0.1:2380",

@@ -1,4 +1,4 @@
 /** Launcher of tikv-server. */
 import { runTikvServer } from "../packages/store/src/server/main.ts";
 
-process.exitCode = await runTikvServer(process.argv.slice(2));
+await runTikvServer(process.argv.slice(2));

@@ -61,6 +61,7 @@ export {
 export { isAbort, TaskGroup } from "./task-group.ts";
 export { logFile } from "./world/log-file.ts";
 export { nodeClock, nodeDisk, nodeWorld } from "./world/node-world.ts";
+export { type RunningServer, runServerProcess, type ServerLog, type ServerText } from "./world/server-process.ts";
 export type {
   Child,
   Clock,

@@ -6,6 +6,7 @@ import type { KeyValue, Metastore, Revision, WatchBatch } from "./metastore.ts";
 import { metastoreErrors } from "./errors.ts";
 import type { Session } from "./session.ts";
 
+/** It ends with its session: closing that lets the next campaigner lead. */
 export interface Leadership {
   /** The campaign's key; compare its create revision in a transaction to write only while leading (`guard`). */
   readonly key: string;
@@ -16,8 +17,6 @@ export interface Leadership {
   readonly lost: AbortSignal;
   /** Publishes another value while leading. Throws `notLeader`. */
   proclaim(value: string | Uint8Array): Promise<void>;
-  /** Deletes the key: the next campaigner leads. */
-  resign(): Promise<void>;
 }
 
 /** The present leader's item, or null when nobody leads. */
@@ -130,10 +129,6 @@ function lead(store: Metastore, session: Session, key: string, revision: Revisio
     proclaim: async (value) => {
       const { succeeded } = await store.txn({ compare: [guard], success: [{ op: "put", key, value, lease: session.lease }] });
       if (!succeeded) throw metastoreErrors.notLeader([key]);
-    },
-    resign: async () => {
-      controller.abort(metastoreErrors.notLeader([key]));
-      await store.txn({ compare: [guard], success: [{ op: "delete", select: { key } }] });
     },
   };
 }

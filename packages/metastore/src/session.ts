@@ -14,11 +14,14 @@ export interface Session extends AsyncDisposable {
    * `lost` may come after what had arrived meanwhile.
    */
   readonly deadlineMs: number;
-  /** Aborts when the lease is gone, or may be gone. Its reason is the error. Not aborted by `close`. */
+  /** Aborts when the lease is gone, may be gone, or is about to be revoked by `close`. Its reason is the error. */
   readonly lost: AbortSignal;
-  /** Revokes the lease, so that others need not wait for it to expire; gives up after a second. */
+  /** Revokes the lease, so that others need not wait for it to expire; gives up after half a second: then it ends by itself. */
   close(): Promise<void>;
 }
+
+/** A store that is away, perhaps for good, must not hold up a shutdown. */
+const revokeMs = 500;
 
 /** Grants a lease and keeps it: a keep-alive each third of its time, tried again each second while the store is away. */
 export async function openSession(
@@ -72,9 +75,9 @@ export async function openSession(
       timer.cancel();
       await group[Symbol.asyncDispose]();
       if (lost.signal.aborted) return;
+      lost.abort(new DOMException("the session is closed", "AbortError"));
       const patience = new AbortController();
-      // A store that is away must not hold up a shutdown: the lease then ends by itself.
-      await Promise.race([store.revokeLease(granted.id).catch(() => {}), world.clock.sleep(1000, patience.signal).catch(() => {})]);
+      await Promise.race([store.revokeLease(granted.id).catch(() => {}), world.clock.sleep(revokeMs, patience.signal).catch(() => {})]);
       patience.abort();
     })());
   return {

@@ -37,9 +37,15 @@ export interface EtcdMember extends AsyncDisposable {
   readonly restartCount: number;
   /** Resolves when the member serves and knows a leader. Rejects with `memberFailed` after `timeoutMs`. */
   waitHealthy(options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void>;
-  /** Ends etcd: asks it to, and kills it after `graceMs`. */
+  /** Ends etcd: asks it to, and kills it after `graceMs` (default: half a second). */
   stop(graceMs?: number): Promise<void>;
 }
+
+/**
+ * Handing its lead over takes etcd milliseconds, and five seconds and more when those who should take it are ending, too. Killing it
+ * loses nothing.
+ */
+const stopGraceMs = 500;
 
 /** `$1` is the log, the rest is the command. Prints etcd's process id first; ends etcd when standard input ends. */
 const guardScript = `
@@ -88,7 +94,7 @@ export async function startEtcdMember(world: World, options: EtcdMemberOptions):
   });
 
   let stopping: Promise<void> | undefined;
-  const stop = (graceMs = 5000) =>
+  const stop = (graceMs = stopGraceMs) =>
     (stopping ??= (async () => {
       group.abort(new DOMException("etcd is being stopped", "AbortError"));
       const running = child;

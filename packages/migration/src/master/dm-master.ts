@@ -251,7 +251,6 @@ class MasterProcess implements Master {
           await aborted(lost).catch(() => {});
           this.#setLeader(null);
         }
-        await leadership.resign().catch((error: unknown) => this.#log.warn("cannot resign; the lease will end by itself", { error }));
         this.#log.info("no longer leader");
       } catch (error) {
         this.#setLeader(null);

@@ -2,7 +2,7 @@
  * Who leads: the key `/pd/<cluster id>/leader` under a lease. It is taken by the first that finds it missing; whoever holds it writes,
  * and every write compares the key's create revision.
  *
- *   missing ──(create if absent)──▶ led ──(deleted, lease over, resigned)──▶ missing
+ *   missing ──(create if absent)──▶ led ──(deleted, lease over, session closed)──▶ missing
  *
  * `leader_next` names the member that a leader hands over to: until it is gone (it has a lease, too), others let it go first.
  */
@@ -14,7 +14,6 @@ export interface Leadership extends Lead {
   /** Aborts when the lead is lost; its reason tells why. */
   readonly lost: AbortSignal;
   readonly leaseId: bigint;
-  resign(): Promise<void>;
 }
 
 export interface CampaignOptions {
@@ -106,10 +105,6 @@ function lead({ store, root, world }: CampaignOptions, session: Session, revisio
     leaseId: session.lease,
     lost: controller.signal,
     isValid: () => !controller.signal.aborted && world.clock.monotonicMs() < session.deadlineMs,
-    resign: async () => {
-      stop(metastoreErrors.notLeader([key]));
-      await store.txn({ compare: [guard], success: [{ op: "delete", select: { key } }] });
-    },
   };
 }
 

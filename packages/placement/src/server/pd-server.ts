@@ -229,7 +229,6 @@ class PdProcess implements PdServer {
           this.#leadership = null;
           await pd.stopLeading();
           members.setLeader(null);
-          await leadership.resign().catch((error: unknown) => this.#log.warn("cannot resign; the lease ends by itself", { error }));
           await session.close();
           this.#log.info("this member leads no longer");
         }

@@ -207,7 +207,6 @@ async function lead(world: World, member: Member, store: Metastore, options: Ter
         });
       } finally {
         await pd.stopLeading();
-        await leadership.resign().catch(() => {});
         await session.close();
       }
     } catch {
