@@ -50,7 +50,9 @@ export interface ProcessFacts {
 /** For the leaders to move away. */
 const handOverMsMax = 5_000;
 const handOverStepMs = 200;
-const graceMs = 2_000;
+/** As long as nobody takes any: those who could may be ending, too. */
+const handOverStallMsMax = 1_000;
+const graceMs = 500;
 const retryMs = 200;
 
 /** Rejects with a coded error when it cannot start; nothing is left running then. */
@@ -319,9 +321,16 @@ async function cleanExpired(world: World, store: RaftStore, raw: RawKv, pollMs: 
 async function handOver(world: World, store: RaftStore): Promise<void> {
   const untilMs = world.clock.monotonicMs() + handOverMsMax;
   let targetAt = 0;
+  let fewest = Number.POSITIVE_INFINITY;
+  let stalledAtMs = 0;
   for (;;) {
     const leaders = leadersOf(store).filter(({ region }) => region.peers.length > 1);
-    if (leaders.length === 0 || world.clock.monotonicMs() >= untilMs) return;
+    const nowMs = world.clock.monotonicMs();
+    if (leaders.length < fewest) {
+      fewest = leaders.length;
+      stalledAtMs = nowMs + handOverStallMsMax;
+    }
+    if (leaders.length === 0 || nowMs >= Math.min(untilMs, stalledAtMs)) return;
     for (const peer of leaders) {
       const others = peer.region.peers.filter(({ id, role }) => id !== peer.id && role === "voter");
       const target = others[targetAt % Math.max(1, others.length)];
