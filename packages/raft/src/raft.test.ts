@@ -293,6 +293,45 @@ describe("leases", () => {
     expect(raft.takeReady().messagesAfterPersist).toMatchObject([{ kind: "voteAnswer", granted: true, to: 3 }]);
   });
 
+  test("R9: a restarted peer that is sure that nobody leads votes and stands at once, but not for what it promised since", () => {
+    const membership = voters(1, 2, 3);
+    const restarted = () =>
+      new Raft({
+        id: 1,
+        log: logOf([], membership),
+        hardState: { term: 1, vote: 0, commit: 0 },
+        membership,
+        applied: 0,
+        electionTicks: 10,
+        heartbeatTicks: 2,
+        draw: () => 1,
+        appendBytesMax: 1024,
+        inflightMax: 8,
+        uncommittedBytesMax: 100,
+        applyBytesMax: 1024,
+        isRestarted: true,
+      });
+    const raft = restarted();
+    raft.endSilence(2);
+    raft.tick();
+    expect(raft.hasReady).toBe(false);
+    raft.tick();
+    expect(settle(raft)).toMatchObject([
+      { kind: "preVote", to: 2 },
+      { kind: "preVote", to: 3 },
+    ]);
+    for (let tick = 0; tick < 3; tick++) raft.tick();
+    expect(settle(raft)).toMatchObject([{ kind: "preVote" }, { kind: "preVote" }]); // again: the others began later
+    const led = restarted();
+    led.step({ from: 2, to: 1, term: 1, kind: "heartbeat", commit: 0, context: 7 });
+    settle(led);
+    expect(led.isSilentOfRestart).toBe(false);
+    led.endSilence(1);
+    for (let tick = 0; tick < 9; tick++) led.tick();
+    led.step({ from: 3, to: 1, term: 2, kind: "vote", lastIndex: 9, lastTerm: 1, isTransfer: false, priority: 0 });
+    expect(settle(led)).toEqual([]);
+  });
+
   test("R9: a peer that hears of a newer term keeps what it promised to the leader that it heard", () => {
     const raft = peer(1, { term: 1 });
     const ask = (term: number) =>

@@ -61,6 +61,10 @@ export interface RaftOptions {
 
 export type ProposeResult = { readonly index: number; readonly term: number } | "notLeader" | "busy" | "transferring";
 
+/** Early elections after a restart of all: how often, and the ticks between them (up to twice as many). */
+const soonTriesMax = 3;
+const soonTicksAgain = 2;
+
 export class Raft {
   readonly id: PeerId;
   readonly #options: RaftOptions;
@@ -99,6 +103,11 @@ export class Raft {
   #isTermOpen = true;
   /** Votes for nobody before so many ticks. */
   #silentTicks: number;
+  /** For what it may have promised before it was restarted, and for nothing since. */
+  #isSilentOfRestart: boolean;
+  /** Ticks until it stands for election before its time, and how often it will; 0: it waits like everyone. */
+  #soonTicks = 0;
+  #soonTries = 0;
 
   #messages: Message[] = [];
   #messagesAfterPersist: Message[] = [];
@@ -114,7 +123,8 @@ export class Raft {
     this.#membership = options.membership;
     this.#priority = options.priority ?? 0;
     this.#saidHardState = options.hardState;
-    this.#silentTicks = options.isRestarted === true ? options.electionTicks : 0;
+    this.#isSilentOfRestart = options.isRestarted === true;
+    this.#silentTicks = this.#isSilentOfRestart ? options.electionTicks : 0;
     this.#drawElectionTimeout();
   }
 
@@ -161,7 +171,14 @@ export class Raft {
   }
   /** Whether a read may rest on the time of a confirmed round: it knows what earlier leaders committed, and hands leadership to nobody. */
   get mayLease(): boolean {
-    return this.#role === "leader" && !this.#leaseBroken && this.#transferee === 0 && this.#log.term(this.#log.committed) === this.#term;
+    if (this.#role !== "leader" || this.#leaseBroken || this.#transferee !== 0) return false;
+    // Restarted members ask each other whether anyone leads (`endSilence`): one that they do not know must not rest on them.
+    if (this.#pendingChangeIndex > this.#log.applied || !isVoter(this.#membership, this.id)) return false;
+    return this.#log.term(this.#log.committed) === this.#term;
+  }
+  /** It votes for nobody, for what it may have promised in its last life; nobody has led it in this one. */
+  get isSilentOfRestart(): boolean {
+    return this.#isSilentOfRestart && this.#silentTicks > 0 && this.#leader === 0 && this.#role !== "leader";
   }
   /** Nothing is on its way: every peer has everything and knows that it is committed. */
   get isQuiet(): boolean {
@@ -185,6 +202,28 @@ export class Raft {
     if (this.#silentTicks > 0) this.#silentTicks--;
     if (this.#role === "leader") this.#tickLeader();
     else if (this.#electionElapsed >= this.#electionTimeout && this.#mayCampaign()) this.#campaign("preVote", false);
+    else if (this.#soonTicks > 0) this.#tickSoon();
+  }
+
+  #tickSoon(): void {
+    if (this.#leader !== 0 || this.#soonTries === 0) this.#soonTicks = 0;
+    else if (--this.#soonTicks === 0 && this.#mayCampaign()) {
+      this.#soonTries--;
+      // The others may vote a little later, or somebody else be ahead.
+      this.#soonTicks = soonTicksAgain + this.#options.draw(soonTicksAgain);
+      this.#campaign("preVote", false);
+    }
+  }
+
+  /**
+   * After a restart: every member said since that it leads nobody, and knows of no other membership. So no lease rests on what was
+   * forgotten, and nobody leads: it votes again, and stands for election in `ticks`.
+   */
+  endSilence(ticks: number): void {
+    if (!this.isSilentOfRestart) return;
+    this.#silentTicks = 0;
+    this.#soonTicks = Math.max(1, ticks);
+    this.#soonTries = soonTriesMax;
   }
 
   /** Stands for election now. */
@@ -457,6 +496,7 @@ export class Raft {
   /** A term that ends without a leader of the next ends no lease: whom this peer heard may read on for a while (SPEC R9). */
   #keepPromise(): void {
     if (this.#role !== "follower" || this.#leader === 0) return;
+    this.#isSilentOfRestart = false;
     this.#silentTicks = Math.max(this.#silentTicks, this.#options.electionTicks - this.#electionElapsed);
   }
 

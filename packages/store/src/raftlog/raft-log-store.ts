@@ -82,6 +82,11 @@ export class RegionLog {
   term(index: number): number | undefined {
     return index === this.base.index ? this.base.term : this.slots[index - this.base.index - 1]?.term;
   }
+  /** Whether a change of members is behind `index`. */
+  hasChangeAfter(index: number): boolean {
+    for (let at = Math.max(0, index - this.base.index); at < this.slots.length; at++) if (this.slots[at]?.kind === "change") return true;
+    return false;
+  }
   /** Cut at `bytesMax`, and before the first one that is not in memory (it is noted in `missing`). */
   entries(from: number, to: number, bytesMax: number): readonly Entry[] {
     const out: Entry[] = [];

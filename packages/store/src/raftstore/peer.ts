@@ -105,6 +105,9 @@ export class Peer {
   sleepers: Set<number> | null = null;
   leaderlessTicks = 0;
 
+  /** Since a restart: members that said that they do not lead. Null: this peer asks nobody (any more). */
+  notLeading: Set<number> | null = null;
+
   // ── size and traffic ──
   approximateBytes = 0;
   approximateKeys = 0;

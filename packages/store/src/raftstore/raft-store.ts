@@ -42,6 +42,7 @@ import {
   decodeCommand,
   decodeRegionState,
   type Envelope,
+  type PeerAddress,
   encodeAdmin,
   encodeWrites,
   identKey,
@@ -178,12 +179,15 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   readonly #readSnapshot: ReadSnapshots;
   /** In the names of reads: what an earlier life of this store asked may be answered late. */
   readonly #life: string;
+  /** The same, in what members ask each other after a restart. */
+  readonly #lifeNumber: number;
   #nextRead = 0;
 
   constructor(world: World, config: RaftStoreConfig) {
     this.world = world;
     this.#config = config;
-    this.#life = `${world.clock.nowMs()}.${world.random.below(1 << 30)}`;
+    this.#lifeNumber = 1 + world.random.below(2 ** 31 - 1);
+    this.#life = `${world.clock.nowMs()}.${this.#lifeNumber}`;
     this.engine = config.engine;
     this.pd = config.pd;
     this.transport = config.transport;
@@ -265,7 +269,10 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       if (voters.length === 1 && voters[0] === peer.id && peer.kind !== "applying") {
         peer.raft.campaign();
         this.markDirty(peer);
-      } else this.askAround(peer);
+      } else {
+        if (peer.isInitialized && peer.kind !== "applying" && peer.raft.isSilentOfRestart) peer.notLeading = new Set();
+        this.askAround(peer);
+      }
     }
     this.#arm();
   }
@@ -749,11 +756,12 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       if (peer?.id === to.id && peer.isInitialized && peer.region.version <= envelope.epoch.version) peer.mergedInto = content.targetId;
       return;
     }
-    if (content.kind === "wake") {
+    if (content.kind === "wake" || content.kind === "began") {
       if (peer === undefined) return this.#answerMerged(envelope);
       if (this.#isStale(peer, envelope)) return this.#tell(peer, from, "removed");
       this.wake(peer);
       peer.raft.ping(); // whoever asks may not know who leads
+      if (content.kind === "began") this.#onBegan(peer, envelope, content);
       return this.markDirty(peer);
     }
     if (peer === undefined) {
@@ -830,7 +838,38 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   /** Asks all other members whether the group still is: a leader shows itself, a store where it is no more says so. */
   askAround(peer: Peer): void {
     this.wake(peer);
-    for (const other of peer.region.peers) if (other.id !== peer.id) this.#tell(peer, other, "wake");
+    for (const other of peer.region.peers) {
+      if (other.id === peer.id || peer.notLeading?.has(other.id) === true) continue;
+      if (peer.notLeading === null) this.#tell(peer, other, "wake");
+      else this.#tellBegan(peer, other, this.#lifeNumber, 0);
+    }
+  }
+
+  #tellBegan(peer: Peer, to: PeerAddress, life: number, answers: number): void {
+    const { confVer, version } = peer.region;
+    const from = { id: peer.id, storeId: this.storeId };
+    this.transport.send({ regionId: peer.regionId, from, to, epoch: { confVer, version }, content: { kind: "began", life, answers } });
+    this.#flushSoon();
+  }
+
+  /**
+   * Members that begin after a restart ask each other who leads (SPEC S11). When nobody does they need not wait until what they
+   * may have promised in their last lives is over. Whoever knows of another membership, or of a leader outside of it, keeps still.
+   */
+  #onBegan(peer: Peer, { from, to, epoch }: Envelope, { life, answers }: Extract<Envelope["content"], { kind: "began" }>): void {
+    const { region, raft } = peer;
+    if (to.id !== peer.id || !peer.isInitialized || peer.kind === "applying" || peerById(region, from.id) === undefined) return;
+    if (epoch.confVer !== region.confVer || peer.log.hasChangeAfter(peer.applied)) return;
+    if (answers === this.#lifeNumber) peer.notLeading?.add(from.id);
+    const asks = peer.notLeading !== null && !peer.notLeading.has(from.id) ? this.#lifeNumber : 0;
+    const isLed = peer.isLeader || (raft.leader !== 0 && peerById(region, raft.leader) === undefined);
+    if (life !== 0 && !isLed && peer.writesPending === 0) this.#tellBegan(peer, from, asks, life);
+    if (peer.notLeading === null || !region.peers.every(({ id }) => id === peer.id || peer.notLeading?.has(id) === true)) return;
+    peer.notLeading = null;
+    // One after the other, another one first in each region: leaders are spread, and votes are not.
+    const voters = [...membershipOf(region).voters].sort((a, b) => a - b);
+    const place = (voters.indexOf(peer.id) + region.id) % Math.max(1, voters.length);
+    raft.endSilence(1 + place * 3 + this.world.random.below(2));
   }
 
   mayCreate(regionId: number, peerId: number): boolean {
@@ -1634,6 +1673,10 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       if (peer.raft.leader === 0 && peer.isInitialized) this.#onLeaderless(peer);
       else peer.leaderlessTicks = 0;
       if (peer.readsAsked.size > 0) this.#retryReads(peer);
+      if (peer.notLeading !== null && tick % askAgainTicks === 0) {
+        if (peer.raft.isSilentOfRestart) this.askAround(peer);
+        else peer.notLeading = null;
+      }
       if (!peer.isLeader && peer.proposals.size > 0)
         peer.failProposals(
           "the leader stepped down, and it is not known what became of the write",
@@ -1793,6 +1836,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     this.#awake.delete(peer);
   }
 }
+
+/** After a restart members that did not answer are asked again: their stores may begin later. */
+const askAgainTicks = 3;
 
 /** The parts of `region` that `other` does not cover. */
 function restsOf(region: Region, other: Region): Region[] {

@@ -295,7 +295,12 @@ export type EnvelopeBody =
   /** Wakes a sleeping leader. */
   | { readonly kind: "wake" }
   /** The addressee's region was taken in by another one, for good: its group is no more. `epoch` is the one at which it was. */
-  | { readonly kind: "merged"; readonly targetId: number };
+  | { readonly kind: "merged"; readonly targetId: number }
+  /**
+   * Between members after a restart. `life` not 0: the sender began it, and asks whether the addressee leads. `answers` not 0: the
+   * sender does not, and says so to whoever asked with that life.
+   */
+  | { readonly kind: "began"; readonly life: number; readonly answers: number };
 
 export interface Envelope {
   readonly regionId: number;
@@ -323,6 +328,7 @@ const code = {
   gone: 21,
   wake: 22,
   merged: 23,
+  began: 24,
 } as const;
 const sleepBit = 0x80;
 
@@ -338,6 +344,7 @@ export function encodeEnvelope(out: Encoder, envelope: Envelope): void {
   if (content.kind !== "raft") {
     head(code[content.kind]);
     if (content.kind === "merged") out.varint(content.targetId);
+    if (content.kind === "began") out.varint(content.life).varint(content.answers);
     return;
   }
   const { body } = content;
@@ -394,6 +401,7 @@ export function decodeEnvelope(input: Decoder): Envelope {
   if (kind === code.gone) return simple({ kind: "gone" });
   if (kind === code.wake) return simple({ kind: "wake" });
   if (kind === code.merged) return simple({ kind: "merged", targetId: input.varint() });
+  if (kind === code.began) return simple({ kind: "began", life: input.varint(), answers: input.varint() });
   const term = input.varint();
   return simple({ kind: "raft", term, body: decodeBody(input, kind), sleep: first !== kind });
 }
