@@ -1,12 +1,13 @@
 /** What a leader makes of the rules that it finds, and what follows the replication section. */
 import { silentLogger } from "@skein/base";
+import type { KeySelection, Operation } from "@skein/metastore";
 import { Simulation } from "@skein/sim";
 import { expect, test } from "vitest";
 import type { DynamicConfig } from "../server/config/core/items.ts";
 import { defaultReplicationMode, defaultsOf, pdServerForm, replicationForm, scheduleForm } from "../server/config/core/json-form.ts";
 import { HttpRefusal } from "../server/http-routes.ts";
 import type { ConfigStore, PdServices } from "../server/services.ts";
-import { setRule, setRules } from "./core/changes.ts";
+import { setBundle, setRule, setRules } from "./core/changes.ts";
 import { emptyRule } from "./core/rule.ts";
 import { ruleName } from "./core/rule.ts";
 import { sortedRules } from "./core/rule-set.ts";
@@ -15,10 +16,15 @@ import { createRuleManager } from "./manager.ts";
 const hex = (text: string) => Buffer.from(text).toString("hex");
 const record = (rule: Record<string, unknown>) => JSON.stringify({ start_key: "", end_key: "", is_witness: false, ...rule });
 
-async function start(kept: Readonly<Record<string, string>>, stores: PdServices["cluster"] | null = null) {
+async function start(
+  kept: Readonly<Record<string, string>>,
+  stores: PdServices["cluster"] | null = null,
+  /** Transactions that are written before the metadata is gone. */
+  writesMax = Number.POSITIVE_INFINITY,
+) {
   const world = new Simulation({ seed: 1 }).world("pd");
   const data = new Map(Object.entries(kept));
-  let isBroken = false;
+  let writesLeft = writesMax;
   let config: DynamicConfig = {
     schedule: defaultsOf(scheduleForm),
     replication: defaultsOf(replicationForm),
@@ -41,23 +47,33 @@ async function start(kept: Readonly<Record<string, string>>, stores: PdServices[
       return () => {};
     },
   };
+  const metadata = {
+    keyOf: (key: string) => key,
+    list: async (prefix: string) =>
+      [...data].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => ({ key, value: new TextEncoder().encode(value) })),
+    put: (key: string, value: string) => metadata.transaction([], [{ op: "put", key, value }]),
+    write: async (changes: readonly { readonly key: string; readonly value: string | null }[]) =>
+      changes.length > 0 &&
+      metadata.transaction(
+        [],
+        changes.map(({ key, value }) => (value === null ? { op: "delete", select: { key } } : { op: "put", key, value })),
+      ),
+    transaction: async (_compare: readonly [], operations: readonly Operation[]) => {
+      if (writesLeft-- <= 0) throw new Error("the metadata is gone");
+      expect(operations.length).toBeLessThanOrEqual(128);
+      for (const operation of operations) {
+        if (operation.op === "put") data.set(operation.key, String(operation.value));
+        else if (operation.op === "delete") for (const key of data.keys()) if (isSelected(key, operation.select)) data.delete(key);
+      }
+      return true;
+    },
+  };
   const services = {
     world,
     log: silentLogger,
     config: configStore,
     cluster: stores ?? { stores: () => [], nowMs: 0 },
-    metadata: {
-      list: async (prefix: string) =>
-        [...data].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => ({ key, value: new TextEncoder().encode(value) })),
-      write: async (changes: readonly { readonly key: string; readonly value: string | null }[]) => {
-        if (isBroken) throw new Error("the metadata is gone");
-        expect(changes.length).toBeLessThanOrEqual(128);
-        for (const { key, value } of changes) {
-          if (value === null) data.delete(key);
-          else data.set(key, value);
-        }
-      },
-    },
+    metadata,
   } as unknown as PdServices;
   const manager = createRuleManager();
   const stop = new AbortController();
@@ -65,10 +81,14 @@ async function start(kept: Readonly<Record<string, string>>, stores: PdServices[
   return {
     manager,
     data,
+    writes: () => writesMax - writesLeft,
     stop,
     names: () => (manager.set === null ? null : sortedRules(manager.set).map((rule) => `${ruleName(rule)} ${rule.count}`)),
+    mendIt: () => {
+      writesLeft = 1000;
+    },
     breakIt: () => {
-      isBroken = true;
+      writesLeft = 0;
     },
     config: () => config,
     replicate: async (change: Partial<DynamicConfig["replication"]>) => {
@@ -115,11 +135,54 @@ test("a write that fails changes nothing", async () => {
   expect(names()).toEqual(["pd/default 3"]);
 });
 
-test("more changes than one transaction takes are written in parts", async () => {
-  const { manager, data } = await start({});
-  const rules = Array.from({ length: 300 }, (_, index) => ({ ...emptyRule, groupId: "pd", id: `r${index}`, role: "learner", count: 1 }));
-  await manager.change((before, facts) => setRules(before, rules, facts));
-  expect(data.size).toBe(301);
+function isSelected(key: string, select: KeySelection): boolean {
+  return "key" in select ? key === select.key : "prefix" in select && key.startsWith(select.prefix);
+}
+
+const many = (prefix: string, count: number) =>
+  Array.from({ length: count }, (_, index) => ({ ...emptyRule, groupId: "pd", id: `${prefix}${index}`, role: "voter", count: 1 }));
+
+test("more changes than one transaction takes are saved all or not at all, whenever the leader crashes", async () => {
+  const bundle = { groupId: "pd", groupIndex: 3, isGroupOverride: false };
+  const first = await start({});
+  await first.manager.change((before, facts) => setBundle(before, { ...bundle, rules: many("old", 150) }, facts));
+  const kept = Object.fromEntries(first.data);
+  const before = first.names();
+  const replace = ({ manager }: Pick<typeof first, "manager">) =>
+    manager.change((now, facts) => setBundle(now, { ...bundle, groupIndex: 4, rules: many("new", 250) }, facts));
+
+  const whole = await start(kept, null, 1000);
+  await replace(whole);
+  const after = whole.names();
+  expect(after).not.toEqual(before);
+  const seen = new Set<unknown>();
+  for (let writes = 0; writes <= whole.writes(); writes++) {
+    const crashed = await start(kept, null, writes);
+    const isTold = await replace(crashed).then(
+      () => true,
+      () => false,
+    );
+    const { names, data, manager } = await start(Object.fromEntries(crashed.data));
+    const isAfter = names()?.length === after?.length;
+    expect(names(), `a crash after ${writes} transactions`).toEqual(isAfter ? after : before);
+    expect(manager.set?.groups.get("pd")?.index).toBe(isAfter ? 4 : 3);
+    expect([...data.keys()].filter((key) => !/^rules\/|^rule_group\//.test(key))).toEqual([]);
+    expect(data.size).toBe((isAfter ? 250 : 150) + 1);
+    if (isTold) expect(isAfter).toBe(true);
+    seen.add(isAfter);
+  }
+  expect(seen).toEqual(new Set([false, true]));
+});
+
+test("a large save that was cut short is brought to its end before the next change", async () => {
+  const own = (await start({}, null, 1000)).writes();
+  // Three parts, the mark, the first records: then it is cut.
+  const cut = await start({}, null, own + 5);
+  await expect(cut.manager.change((before, facts) => setRules(before, many("r", 250), facts))).rejects.toThrow("the metadata is gone");
+  cut.mendIt();
+  await cut.manager.change((before, facts) => setRule(before, { ...emptyRule, groupId: "pd", id: "one", role: "voter", count: 1 }, facts));
+  expect(cut.names()).toHaveLength(252);
+  expect([...cut.data.keys()].filter((key) => key.startsWith("saving/"))).toEqual([]);
 });
 
 test("the default rule and the replication section follow each other while it is alone", async () => {

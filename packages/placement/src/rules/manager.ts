@@ -23,9 +23,8 @@ import { emptyRule, type Rule, type RuleGroup, ruleKey } from "./core/rule.ts";
 import { groupJson, readGroup, readRule, ruleJson } from "./core/rule-json.ts";
 import { buildRuleSet, isDefaultGroup, type RuleSet } from "./core/rule-set.ts";
 import { reviveRule } from "./core/validate.ts";
+import { finishSave, saveAll, type Write } from "./large-save.ts";
 
-/** What is written in one transaction. */
-const writesMax = 100;
 /** That are logged and answered. */
 const warningsMax = 10;
 
@@ -53,6 +52,8 @@ class StoredRules implements RuleManager {
   #set: RuleSet | null = null;
   #labels: LabelSet = noLabels;
   #turn = new Semaphore(1);
+  /** A save may have happened whose records are not all written. */
+  #isSaveOpen = false;
 
   get set(): RuleSet | null {
     return this.#set;
@@ -68,20 +69,26 @@ class StoredRules implements RuleManager {
     this.#services = services;
     this.#log = services.log.with({ component: "rules" });
     this.#turn = new Semaphore(1);
+    this.#isSaveOpen = false;
     signal.addEventListener("abort", () => {
       if (this.#services !== services) return;
       this.#services = null;
       this.#set = null;
       this.#labels = noLabels;
     });
-    this.#labels = await this.#loadLabels(services);
-    this.#set = services.config.current.replication.enablePlacementRules
-      ? await this.#load(services, services.config.current.replication)
-      : null;
+    await this.#read(services);
     services.config.onReplicationChange((next, before) => this.#follow(services, next, before));
     services.config.onChange((now) => {
       if (!now.replication.enablePlacementRules) this.#set = null;
     });
+  }
+
+  async #read(services: PdServices): Promise<void> {
+    await finishSave(services.metadata);
+    this.#isSaveOpen = false;
+    this.#labels = await this.#loadLabels(services);
+    const { replication } = services.config.current;
+    this.#set = replication.enablePlacementRules ? await this.#load(services, replication) : null;
   }
 
   facts(): ChangeFacts {
@@ -160,7 +167,7 @@ class StoredRules implements RuleManager {
   async #load(services: PdServices, replication: ReplicationConfig): Promise<RuleSet> {
     const rules = new Map<string, Rule>();
     const groups = new Map<string, RuleGroup>();
-    const mend: { key: string; value: string | null }[] = [];
+    const mend: Write[] = [];
     const text = new TextDecoder();
     for (const { key, value } of await services.metadata.list("rules/")) {
       let rule: Rule;
@@ -207,12 +214,12 @@ class StoredRules implements RuleManager {
         set = buildRuleSet(new Map([[ruleKey(rule.groupId, rule.id), rule]]), new Map());
       }
     }
-    await writeAll(services, mend);
+    await this.#save(services, mend);
     return set;
   }
 
   async #write(services: PdServices, made: Changed): Promise<void> {
-    const writes: { key: string; value: string | null }[] = [];
+    const writes: Write[] = [];
     for (const [key, rule] of made.changes.rules) {
       const old = rule ?? this.#set?.rules.get(key);
       if (old !== undefined) writes.push({ key: ruleRecord(old), value: rule === null ? null : JSON.stringify(ruleJson(rule)) });
@@ -221,7 +228,18 @@ class StoredRules implements RuleManager {
       const isKept = group !== null && !isDefaultGroup(group);
       writes.push({ key: `rule_group/${id}`, value: isKept ? JSON.stringify(groupJson(group)) : null });
     }
-    await writeAll(services, writes);
+    await this.#save(services, writes);
+  }
+
+  async #save(services: PdServices, writes: readonly Write[]): Promise<void> {
+    try {
+      await saveAll(services.metadata, writes);
+    } catch (error) {
+      this.#isSaveOpen = true;
+      const hasHappened = await finishSave(services.metadata);
+      this.#isSaveOpen = false;
+      if (!hasHappened) throw error;
+    }
   }
 
   // Labels of ranges
@@ -254,7 +272,7 @@ class StoredRules implements RuleManager {
   async changeLabels(changes: ReadonlyMap<string, LabelRule | null>): Promise<void> {
     const services = this.#running();
     await this.#inTurn(async () => {
-      await writeAll(
+      await this.#save(
         services,
         [...changes].map(([id, rule]) => ({
           key: `region_label/${id}`,
@@ -277,6 +295,7 @@ class StoredRules implements RuleManager {
 
   async #inTurn<T>(run: () => Promise<T>): Promise<T> {
     using _held = await this.#turn.acquire();
+    if (this.#isSaveOpen) await this.#read(this.#running());
     return await run();
   }
 }
@@ -287,12 +306,6 @@ function factsRule(config: ReplicationConfig) {
 
 function ruleRecord(rule: { readonly groupId: string; readonly id: string }): string {
   return `rules/${Buffer.from(rule.groupId).toString("hex")}-${Buffer.from(rule.id).toString("hex")}`;
-}
-
-/** New and changed records first: a crash between two transactions leaves too many rules rather than too few. */
-async function writeAll(services: PdServices, writes: readonly { readonly key: string; readonly value: string | null }[]): Promise<void> {
-  const ordered = [...writes.filter(({ value }) => value !== null), ...writes.filter(({ value }) => value === null)];
-  for (let at = 0; at < ordered.length; at += writesMax) await services.metadata.write(ordered.slice(at, at + writesMax));
 }
 
 /** Refusals of the core as answers. */
