@@ -124,7 +124,7 @@ async function createProcess(
   flags: readonly string[],
 ): Promise<ClusterProcess> {
   const logFile = join(folder, `${name}.log`);
-  const guarded = await endsWithUs(world, { command: program(executable), args: [], tree: "/" });
+  const guarded = await endsWithUs(world, { command: program(executable), args: [], basedir: null });
   let child: Child | undefined;
   const start = async () => {
     const started = world.processes.spawn(guarded.command, [...guarded.args, "--name", name, ...flags, "--log-file", logFile], {

@@ -15,6 +15,9 @@ export interface PlaygroundNetwork extends AsyncDisposable {
   addHost(name: string): Promise<PlaygroundHost>;
   /** Those named are cut off from all others, and see each other. */
   partition(names: readonly string[]): Promise<void>;
+  /** What these send to those is lost on the way, silently; what those send arrives. Adds to what was lost before. */
+  lose(from: readonly string[], to: readonly string[]): Promise<void>;
+  /** Nobody is cut off, nothing is lost. */
   heal(): Promise<void>;
   readonly cutOff: ReadonlySet<string>;
 }
@@ -55,13 +58,14 @@ function loopback(world: World, why: string): PlaygroundNetwork {
     cutOff: new Set(),
     addHost: async () => ({ address: "127.0.0.1", hasOwnPorts: false, command: (program, args) => guarded(world, program, args) }),
     partition: () => Promise.reject(new Error(`cannot cut off anybody: ${why}`)),
+    lose: () => Promise.reject(new Error(`nothing can be lost: ${why}`)),
     heal: async () => {},
     [Symbol.asyncDispose]: async () => {},
   };
 }
 
 async function guarded(world: World, program: string, args: readonly string[]) {
-  const { command, args: before } = await endsWithUs(world, { command: program, args: [], tree: "/" });
+  const { command, args: before } = await endsWithUs(world, { command: program, args: [], basedir: null });
   return { command, args: [...before, ...args] };
 }
 
@@ -69,11 +73,19 @@ interface Member {
   readonly holder: Child;
   /** This machine's end of the pair. */
   readonly device: string;
+  /** The host's own end. */
+  readonly inside: string;
+  readonly address: string;
 }
+
+/** An Ethernet address that no host has: what is sent to it goes over the bridge to nobody. */
+const nowhere = "02:00:00:00:00:01";
 
 class Namespaces implements PlaygroundNetwork {
   readonly whyNoPartition = null;
   readonly cutOff = new Set<string>();
+  /** `from to` by name. */
+  readonly #lost = new Set<string>();
   readonly #world: World;
   readonly #prefix: string;
   readonly #subnet: string;
@@ -118,7 +130,7 @@ class Namespaces implements PlaygroundNetwork {
     const holder = this.#world.processes.spawn(command, args);
     const device = `${this.#prefix}h${number}`;
     const inside = `${this.#prefix}c${number}`;
-    this.#members.set(name, { holder, device });
+    this.#members.set(name, { holder, device, inside, address });
     await this.#untilApart(holder.pid);
     await this.#ip("link", "add", device, "type", "veth", "peer", "name", inside);
     await this.#ip("link", "set", inside, "netns", String(holder.pid));
@@ -128,7 +140,7 @@ class Namespaces implements PlaygroundNetwork {
       ["link", "set", inside, "up"],
       ["link", "set", "lo", "up"],
     ])
-      await this.#run("nsenter", ["-t", String(holder.pid), "-n", "ip", ...words]);
+      await this.#ipOf(holder, ...words);
     return {
       address,
       hasOwnPorts: true,
@@ -137,15 +149,38 @@ class Namespaces implements PlaygroundNetwork {
   }
 
   async partition(names: readonly string[]): Promise<void> {
-    for (const name of names) if (!this.#members.has(name)) throw new Error(`there is no ${name}`);
+    for (const name of names) this.#member(name);
     for (const [name, { device }] of this.#members)
       await this.#ip("link", "set", device, "master", names.includes(name) ? this.#island : this.#bridge);
     this.cutOff.clear();
     for (const name of names) this.cutOff.add(name);
   }
 
+  async lose(from: readonly string[], to: readonly string[]): Promise<void> {
+    for (const sender of from)
+      for (const receiver of to) {
+        if (sender === receiver || this.#lost.has(`${sender} ${receiver}`)) continue;
+        const { holder, inside } = this.#member(sender);
+        const { address } = this.#member(receiver);
+        this.#lost.add(`${sender} ${receiver}`);
+        await this.#ipOf(holder, "neigh", "replace", address, "lladdr", nowhere, "dev", inside, "nud", "permanent");
+      }
+  }
+
   async heal(): Promise<void> {
+    for (const pair of this.#lost) {
+      const [sender = "", receiver = ""] = pair.split(" ");
+      const { holder, inside } = this.#member(sender);
+      await this.#ipOf(holder, "neigh", "del", this.#member(receiver).address, "dev", inside);
+    }
+    this.#lost.clear();
     await this.partition([]);
+  }
+
+  #member(name: string): Member {
+    const member = this.#members.get(name);
+    if (member === undefined) throw new Error(`there is no ${name}`);
+    return member;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -168,6 +203,11 @@ class Namespaces implements PlaygroundNetwork {
       if (this.#world.clock.monotonicMs() > endMs) throw new Error("a network namespace was not made within 5 s");
       await this.#world.clock.sleep(5); // the kernel tells nobody
     }
+  }
+
+  /** On a host, not on this machine. */
+  async #ipOf(holder: Child, ...args: readonly string[]): Promise<void> {
+    await this.#run("nsenter", ["-t", String(holder.pid), "-n", "ip", ...args]);
   }
 
   async #ip(...args: readonly string[]): Promise<void> {
