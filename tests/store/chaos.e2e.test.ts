@@ -1,6 +1,7 @@
 /**
- * Real processes under kill -9, SIGSTOP, partitions, moved leaders and splits, with histories that are checked afterwards:
- * raw keys are linearizable, transactions keep snapshot isolation, no acknowledged write is lost.
+ * Real processes under kill -9, SIGSTOP, partitions of one and of several, losses one way, clocks that are set, moved leaders and
+ * splits, stores and placement drivers alike, with histories that are checked afterwards: raw keys are linearizable, transactions keep
+ * snapshot isolation, no acknowledged write is lost.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,26 +11,32 @@ import { planTopology, startRegionCluster } from "@skein/cli";
 import { createKvClient } from "@skein/kvclient";
 import { checkRegisters, checkSnapshotIsolation, describeKeyVerdict, findLongFork, seeds } from "@skein/sim";
 import { expect, test } from "vitest";
+import { createClocks } from "./clocks.ts";
 import { heal, nemesis, type NemesisAction } from "./nemesis.ts";
 import { workOnRegisters } from "./registers.ts";
 import { audit, bankSum, lostTransfers, prepareTransactions, splitPoints, workOnTransactions } from "./transactions.ts";
 
 const world = nodeWorld();
 const isLong = Number(process.env["SKEIN_SEEDS_FACTOR"] ?? "1") > 1;
-/** Of the harm; the whole run takes half a minute more. */
-const workMs = isLong ? 5 * 60_000 : 25_000;
+/** Of the harm: in the long run three times this, ten minutes and more; starting and checking take a quarter of a minute each. */
+const workMs = isLong ? 3.5 * 60_000 : 20_000;
+const pace = isLong ? { harmMs: 6_000, restMs: 1_500 } : { harmMs: 2_400, restMs: 500 };
 
-/** Elections of 2.5 to 5 s instead of four times that: a short run is to see several. */
-const storeConfig = '[raftstore]\nraft-base-tick-interval = "250ms"\nraft-store-max-leader-lease = "2s"\n';
+/** Elections of 2.5 to 5 s instead of four times that, in a short run of 1.2 to 2.4 s: it is to see several. */
+const storeConfig = isLong
+  ? '[raftstore]\nraft-base-tick-interval = "250ms"\nraft-store-max-leader-lease = "2s"\n'
+  : '[raftstore]\nraft-base-tick-interval = "120ms"\nraft-store-max-leader-lease = "1s"\n';
 
 async function chaos(seed: number, stores: number, pds: number, actions: readonly NemesisAction[]): Promise<void> {
   const random = seededRandom(seed, "chaos");
   const folder = await mkdtemp(join(tmpdir(), "skein-chaos-"));
   try {
+    const clocks = createClocks(world, folder);
     await using cluster = await startRegionCluster(world, folder, {
       topology: planTopology({ pds, stores, labels: [] }),
       network: "auto",
       storeConfig,
+      env: clocks.env,
     });
     await cluster.untilReady();
     await using client = createKvClient(world, { endpoints: cluster.pdEndpoints });
@@ -41,10 +48,10 @@ async function chaos(seed: number, stores: number, pds: number, actions: readonl
     const [registers, history, harms] = await Promise.all([
       workOnRegisters(world, cluster.pdEndpoints, random.fork("registers"), { keys, workers: 5 }, stop.signal),
       workOnTransactions(world, cluster.pdEndpoints, random.fork("transactions"), 5, stop.signal),
-      nemesis(world, cluster, client, random.fork("nemesis"), { actions, harmMs: 4_000, restMs: 1_500 }, splitPoints, stop.signal),
+      nemesis(world, cluster, clocks, client, random.fork("nemesis"), { actions, ...pace }, splitPoints, stop.signal),
     ]);
     timer.cancel();
-    await heal(cluster);
+    await heal(cluster, clocks);
 
     const story = `seed ${seed}\n${harms.join("\n")}\nrefused: ${JSON.stringify(Object.fromEntries(history.refused))}`;
     const told = async (problems: readonly string[]) =>
@@ -78,12 +85,44 @@ async function chaos(seed: number, stores: number, pds: number, actions: readonl
 const timeoutMs = workMs + 240_000;
 
 test.each(seeds({ fixed: 1, fresh: 0.05 }))(
-  "one store at a time is killed, stopped, cut off, while regions split and leaders move, seed %i",
+  "one process at a time is killed, stopped, cut off, one way too, or has its clock set, while regions split and leaders move, seed %i",
   { timeout: timeoutMs },
-  (seed) => chaos(seed, 3, 1, ["kill", "pause", "partition", "split", "move leaders", "split"]),
+  (seed) =>
+    chaos(seed, 3, 1, ["kill", "pause", "partition", "mute", "deaf", "clock", "clock pd", "kill pd", "split", "move leaders", "split"]),
 );
 
-if (isLong)
-  test.each(seeds({ fixed: 1 }))("majorities and placement drivers are killed, too, seed %i", { timeout: timeoutMs }, (seed) =>
-    chaos(seed + 1_000, 4, 1, ["kill two", "kill all", "kill pd", "partition", "split", "pause"]),
+if (isLong) {
+  test.each(seeds({ fixed: 1 }))("majorities are killed, stopped and cut off, seed %i", { timeout: timeoutMs }, (seed) =>
+    chaos(seed + 1_000, 4, 1, [
+      "kill two",
+      "kill all",
+      "kill pd",
+      "partition",
+      "partition two",
+      "pause two",
+      "part ways",
+      "mute",
+      "deaf",
+      "clock",
+      "clock pd",
+      "split",
+      "pause",
+    ]),
   );
+  test.each(seeds({ fixed: 1 }))("three placement drivers, which are harmed as the stores are, seed %i", { timeout: timeoutMs }, (seed) =>
+    chaos(seed + 2_000, 3, 3, [
+      "kill pd",
+      "pause pd",
+      "partition pd",
+      "clock pd",
+      "kill",
+      "partition",
+      "mute",
+      "deaf",
+      "part ways",
+      "clock",
+      "split",
+      "move leaders",
+    ]),
+  );
+}

@@ -2,6 +2,7 @@
 import type { Random, World } from "@skein/base";
 import type { RegionCluster, RegionProcess } from "@skein/cli";
 import type { KvClient } from "@skein/kvclient";
+import type { Clocks } from "./clocks.ts";
 
 export interface NemesisOptions {
   readonly actions: readonly NemesisAction[];
@@ -10,12 +11,37 @@ export interface NemesisOptions {
   readonly restMs: number;
 }
 
-export type NemesisAction = "kill" | "kill two" | "pause" | "partition" | "kill pd" | "split" | "move leaders" | "kill all";
+export type NemesisAction =
+  | "kill"
+  | "kill two"
+  | "kill all"
+  | "kill pd"
+  | "pause"
+  | "pause two"
+  | "pause pd"
+  /** Those who are cut off see each other. */
+  | "partition"
+  | "partition two"
+  | "partition pd"
+  /** What a store says to the others, the placement drivers among them, is lost; clients reach it, and it hears all. */
+  | "mute"
+  /** What the others say to a store is lost. */
+  | "deaf"
+  /** Two stores lose each other; all others see both. */
+  | "part ways"
+  | "clock"
+  | "clock pd"
+  | "split"
+  | "move leaders";
+
+const secondMs = 1_000;
+const clockJumpsMs = [-3_600, -60, -2, 2, 60, 3_600].map((seconds) => seconds * secondMs);
 
 /** Goes on until the signal; gives what was done, in order. */
 export async function nemesis(
   world: World,
   cluster: RegionCluster,
+  clocks: Clocks,
   client: KvClient,
   random: Random,
   options: NemesisOptions,
@@ -25,40 +51,89 @@ export async function nemesis(
   const done: string[] = [];
   const splits = [...splitPoints];
   const lasts = () => world.clock.sleep(random.between(options.harmMs >> 1, options.harmMs), signal);
-  const harmed = async (processes: readonly RegionProcess[], what: string, doIt: (each: RegionProcess) => Promise<void>) => {
-    done.push(`${what} ${processes.map(({ name }) => name).join(", ")}`);
-    await Promise.all(processes.map(doIt));
+  const namesOf = (processes: readonly RegionProcess[]) => processes.map(({ name }) => name);
+  const harmed = async (what: string, doIt: () => Promise<unknown>) => {
+    done.push(what);
+    await doIt();
     await lasts();
-    await heal(cluster);
+    await heal(cluster, clocks);
   };
+  const signalled = (signal: "SIGKILL" | "SIGSTOP", processes: readonly RegionProcess[]) =>
+    harmed(`${signal === "SIGKILL" ? "kill -9" : "stop"} ${namesOf(processes).join(", ")}`, () =>
+      Promise.all(processes.map((each) => each.kill(signal))),
+    );
+  const cutOff = async (processes: readonly RegionProcess[]) => {
+    if (cluster.network.whyNoPartition !== null) return;
+    const names = namesOf(processes);
+    await harmed(`cut off ${names.join(", ")}`, () => cluster.network.partition(names));
+  };
+  /** From the first to the second, one way. */
+  const lost = async (what: string, ways: readonly (readonly [readonly string[], readonly string[]])[]) => {
+    if (cluster.network.whyNoPartition !== null) return;
+    await harmed(what, async () => {
+      for (const [from, to] of ways) await cluster.network.lose(from, to);
+    });
+  };
+  const shifted = async ({ name }: RegionProcess) => {
+    const offsetMs = random.pick(clockJumpsMs);
+    await harmed(`clock of ${name} set by ${offsetMs / secondMs} s`, () => clocks.set(name, offsetMs));
+  };
+  const all = namesOf([...cluster.pds, ...cluster.stores]);
   // every kind once before chance decides
   const queue = shuffled(random, options.actions);
   try {
     for (;;) {
       const action = queue.pop() ?? random.pick(options.actions);
       const some = shuffled(random, cluster.stores);
+      const [first = "", second = ""] = namesOf(some);
       switch (action) {
         case "kill":
-          await harmed(some.slice(0, 1), "kill -9", (each) => each.kill("SIGKILL"));
+          await signalled("SIGKILL", some.slice(0, 1));
           break;
         case "kill two":
-          await harmed(some.slice(0, 2), "kill -9", (each) => each.kill("SIGKILL"));
+          await signalled("SIGKILL", some.slice(0, 2));
           break;
         case "kill all":
-          await harmed(some, "kill -9", (each) => each.kill("SIGKILL"));
+          await signalled("SIGKILL", some);
           break;
         case "kill pd":
-          await harmed([random.pick(cluster.pds)], "kill -9", (each) => each.kill("SIGKILL"));
+          await signalled("SIGKILL", [random.pick(cluster.pds)]);
           break;
         case "pause":
-          await harmed(some.slice(0, 1), "stop", (each) => each.kill("SIGSTOP"));
+          await signalled("SIGSTOP", some.slice(0, 1));
+          break;
+        case "pause two":
+          await signalled("SIGSTOP", some.slice(0, 2));
+          break;
+        case "pause pd":
+          await signalled("SIGSTOP", [random.pick(cluster.pds)]);
           break;
         case "partition":
-          if (cluster.network.whyNoPartition !== null) break;
-          done.push(`cut off ${some[0]?.name}`);
-          await cluster.network.partition(some.slice(0, 1).map(({ name }) => name));
-          await lasts();
-          await heal(cluster);
+          await cutOff(some.slice(0, 1));
+          break;
+        case "partition two":
+          await cutOff(some.slice(0, 2));
+          break;
+        case "partition pd":
+          await cutOff([random.pick(cluster.pds)]);
+          break;
+        case "mute":
+          await lost(`${first} is not heard`, [[[first], all]]);
+          break;
+        case "deaf":
+          await lost(`${first} hears nothing`, [[all, [first]]]);
+          break;
+        case "part ways":
+          await lost(`${first} and ${second} lose each other`, [
+            [[first], [second]],
+            [[second], [first]],
+          ]);
+          break;
+        case "clock":
+          await shifted(random.pick(cluster.stores));
+          break;
+        case "clock pd":
+          await shifted(random.pick(cluster.pds));
           break;
         case "split": {
           const key = splits.shift();
@@ -76,13 +151,14 @@ export async function nemesis(
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
-    await heal(cluster);
+    await heal(cluster, clocks);
   }
   return done;
 }
 
-export async function heal(cluster: RegionCluster): Promise<void> {
+export async function heal(cluster: RegionCluster, clocks: Clocks): Promise<void> {
   await cluster.network.heal();
+  await clocks.heal();
   for (const each of [...cluster.pds, ...cluster.stores]) {
     if (each.state === "paused") await each.kill("SIGCONT");
     if (each.state === "dead") await each.start();

@@ -60,7 +60,11 @@ export async function workOnTransactions(
             await work[kind](world, client, chance, `${worker}.${count}`, history);
           } catch (error) {
             if (isAbort(error)) return;
-            const code = error instanceof Error ? error.message.slice(0, 60) : String(error);
+            const why = error instanceof Error ? error.message : String(error);
+            // numbers differ from one to the next
+            const code = `${/code=(\d+)/.exec(why)?.[1] ?? ""} ${/Message: (.*?),/.exec(why)?.[1] ?? why}`
+              .replace(/[0-9a-f]{6,}/g, "…")
+              .slice(0, 120);
             history.refused.set(code, (history.refused.get(code) ?? 0) + 1);
           }
         }

@@ -75,9 +75,50 @@ test("hosts reach each other, lose who is cut off, get him back, and leave nothi
   expect(await devices(world)).toEqual([]);
 });
 
+test("what is lost one way arrives the other way, until all is healed", async () => {
+  const why = await whyNoNamespaces(world);
+  if (why !== null) throw serverErrors.programMissing([`what network namespaces take (${why})`]);
+  await using network = await createNetwork(world, "namespaces");
+  const [one, two] = [await network.addHost("one"), await network.addHost("two")];
+  const heard = new Map<string, string>();
+  const ears = await Promise.all(
+    [one, two].map(async (host) => {
+      const ear = `const s=require("dgram").createSocket("udp4");s.on("message",(m)=>process.stdout.write(m));s.bind(7,"${host.address}",()=>process.stdout.write("ready "))`;
+      const { command, args } = await host.command(process.execPath, ["-e", ear]);
+      const child = world.processes.spawn(command, args);
+      child.stdout?.on("data", (part: Buffer) => heard.set(host.address, (heard.get(host.address) ?? "") + part.toString()));
+      return child;
+    }),
+  );
+  const hears = async (host: PlaygroundHost, what: string) => {
+    for (let tries = 0; tries < 200 && heard.get(host.address)?.includes(what) !== true; tries++) await world.clock.sleep(10);
+    return heard.get(host.address)?.includes(what) === true;
+  };
+  const say = async (from: PlaygroundHost, to: PlaygroundHost, what: string) => {
+    const mouth = `const s=require("dgram").createSocket("udp4");s.send("${what} ",7,"${to.address}",()=>s.close())`;
+    const { command, args } = await from.command(process.execPath, ["-e", mouth]);
+    await world.processes.run(command, args);
+  };
+  for (const host of [one, two]) expect(await hears(host, "ready")).toBe(true);
+  await say(one, two, "first");
+  expect(await hears(two, "first")).toBe(true);
+
+  await network.lose(["one"], ["one", "two"]);
+  await say(one, two, "lost");
+  await say(two, one, "arrives");
+  expect(await hears(one, "arrives")).toBe(true);
+  await network.heal();
+  await say(one, two, "last");
+  expect(await hears(two, "last")).toBe(true);
+  expect(heard.get(two.address)).toBe("ready first last ");
+  await expect(network.lose(["nobody"], ["one"])).rejects.toThrow("there is no nobody");
+  for (const each of ears) each.kill("SIGKILL");
+});
+
 test("on the loopback nobody can be cut off, and it says why", async () => {
   await using network = await createNetwork(world, "loopback");
   const { address, hasOwnPorts } = await network.addHost("one");
   expect({ address, hasOwnPorts }).toEqual({ address: "127.0.0.1", hasOwnPorts: false });
   await expect(network.partition(["one"])).rejects.toThrow("it was started with --network loopback");
+  await expect(network.lose(["one"], ["one"])).rejects.toThrow("it was started with --network loopback");
 });

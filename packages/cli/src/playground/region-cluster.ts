@@ -33,6 +33,8 @@ export interface RegionClusterOptions {
   readonly pdConfig?: string;
   /** Data folders of these hosts, unless they are to be inside the cluster's folder: a small file system of a test. */
   readonly dataFolders?: ReadonlyMap<string, string>;
+  /** More of the environment of a process. */
+  readonly env?: (name: string) => Readonly<Record<string, string>>;
 }
 
 export interface RegionCluster extends AsyncDisposable {
@@ -246,7 +248,11 @@ class Cluster implements RegionCluster {
     const start = async () => {
       if (child !== undefined) return;
       isPaused = false;
-      const started = world.processes.spawn(command, args, { cwd: this.folder, outputFile: this.#file(`${facts.name}.out`) });
+      const started = world.processes.spawn(command, args, {
+        cwd: this.folder,
+        outputFile: this.#file(`${facts.name}.out`),
+        env: this.#options.env?.(facts.name) ?? {},
+      });
       child = started;
       void started.exited
         .catch((error: unknown) => world.log.error("a process did not start", { name: facts.name, error: causeText(error) }))

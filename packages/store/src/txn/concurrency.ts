@@ -43,11 +43,15 @@ export class ConcurrencyManager {
     if (this.#limit === null || ts > this.#limit) this.#limit = ts;
   }
 
+  /** Whether `observe` would refuse it. */
+  isBeyond(ts: bigint): boolean {
+    return ts !== maxTs && ts > this.#maxTs && this.#limit !== null && ts > this.#limit;
+  }
+
   /** False: the timestamp cannot have come from the placement driver. A read at the end of time waits for locks instead. */
   observe(ts: bigint): boolean {
-    if (ts === maxTs || ts <= this.#maxTs) return true;
-    if (this.#limit !== null && ts > this.#limit) return false;
-    this.#maxTs = ts;
+    if (this.isBeyond(ts)) return false;
+    if (ts !== maxTs && ts > this.#maxTs) this.#maxTs = ts;
     return true;
   }
 

@@ -274,6 +274,44 @@ describe("a new leader", () => {
   });
 });
 
+describe("a timestamp beyond the time that is known", () => {
+  const minuteLater = 60_000n << 18n;
+  const read = (version: bigint) => kvrpcpb.GetRequest.complete({ key: bytes("a"), version });
+
+  test("is asked about: the placement driver may have been set forward", async () => {
+    let present = 50n;
+    let asked = 0;
+    const { simulation, first, prewrite, at } = start({
+      timestamp: async () => {
+        asked++;
+        return present;
+      },
+    });
+    await prewrite(["a"], 10n);
+    asked = 0;
+    present = 5_000n;
+    first.concurrency.setLimit(100n);
+    const reads = [first.get(read(4_998n), at()), first.get(read(4_999n), at())];
+    for (const each of reads) expect((await simulation.complete(each)).error?.locked?.lock_version).toBe(10n);
+    expect(asked, "who waits for the same answer shares it").toBe(1);
+    const far = present + minuteLater + 1n;
+    expect((await simulation.complete(first.get(read(far), at()))).error?.abort).toContain("far ahead");
+    expect(first.concurrency.maxTs).toBe(4_999n);
+    present = far;
+    expect((await simulation.complete(first.get(read(far), at()))).error?.locked?.lock_version).toBe(10n);
+  });
+
+  test("is refused when the placement driver does not answer", async () => {
+    const { simulation, first, at } = start({
+      timestamp: (signal) => new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error))),
+    });
+    first.concurrency.setLimit(100n);
+    const refused = first.get(read(101n), at());
+    await simulation.pass(2_100);
+    expect((await refused).error?.abort).toContain("far ahead");
+  });
+});
+
 describe("a primary that was never written", () => {
   test("is an error at first; when it is still missing after a while the transaction is rolled back", async () => {
     const { simulation, first, prewrite, at } = start();

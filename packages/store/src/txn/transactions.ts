@@ -52,6 +52,8 @@ export interface TransactionsOptions {
   readonly concurrency?: ConcurrencyManager;
 }
 
+/** How long an answer about the present spares others; well within what clients may be ahead. */
+const presentMs = 60_000;
 /** Transactions that are remembered as missing. */
 const missingMax = 10_000;
 /** Locks that one step of a resolution settles. */
@@ -75,6 +77,7 @@ export class Transactions {
   readonly #kv: RegionKv;
   /** Reads below it could miss what was collected. */
   #safePoint = 0n;
+  #learning: Promise<void> | null = null;
   /** Transactions without a primary that somebody asked for: since when, by the monotonic clock. */
   readonly #missing = new Map<string, number>();
 
@@ -98,6 +101,7 @@ export class Transactions {
   async get(request: kvrpcpb.GetRequest, context: RegionContext): Promise<Answer<kvrpcpb.GetResponse>> {
     const options = readOptions(request.context, request.version);
     const key = encodeKey(request.key);
+    if (this.concurrency.isBeyond(options.ts)) await this.#learnPresent(options.ts);
     const refused = this.#beginRead(options) ?? this.concurrency.check(request.key, key, options);
     if (refused !== null) return { error: refused };
     using snapshot = await this.#kv.snapshot(context);
@@ -110,6 +114,7 @@ export class Transactions {
 
   async batchGet(request: kvrpcpb.BatchGetRequest, context: RegionContext): Promise<Answer<kvrpcpb.BatchGetResponse>> {
     const options = readOptions(request.context, request.version);
+    if (this.concurrency.isBeyond(options.ts)) await this.#learnPresent(options.ts);
     const refused = this.#beginRead(options);
     if (refused !== null) return { error: refused, pairs: [{ error: refused }] };
     const pairs: KvPair[] = [];
@@ -136,6 +141,7 @@ export class Transactions {
   async scan(request: kvrpcpb.ScanRequest, context: RegionContext): Promise<Answer<kvrpcpb.ScanResponse>> {
     const options = readOptions(request.context, request.version);
     const range = request.reverse ? encodedRange(request.end_key, request.start_key) : encodedRange(request.start_key, request.end_key);
+    if (this.concurrency.isBeyond(options.ts)) await this.#learnPresent(options.ts);
     const refused = this.#beginRead(options) ?? this.concurrency.checkRange(this.#inRegion(range, context.regionId), options);
     if (refused !== null) return { error: refused, pairs: [{ error: refused }] };
     using snapshot = await this.#kv.snapshot(context);
@@ -159,6 +165,32 @@ export class Transactions {
     let bytes = 0;
     for (const pair of pairs) bytes += (pair.key?.length ?? 0) + (pair.value?.length ?? 0);
     return bytes > answerBytesMax ? tooMuch() : { pairs };
+  }
+
+  /**
+   * Before a timestamp is refused as one from the far future: the placement driver may have been set forward a moment ago. Whatever it
+   * has given is older than what it gives now.
+   */
+  async #learnPresent(ts: bigint): Promise<void> {
+    if (this.#learning !== null) await this.#learning; // asked for before this timestamp came: it may be older
+    if (!this.concurrency.isBeyond(ts)) return;
+    this.#learning ??= this.#present().finally(() => {
+      this.#learning = null;
+    });
+    await this.#learning;
+  }
+  async #present(): Promise<void> {
+    const patience = new AbortController();
+    const { clock, timestamp, signal, syncWaitMs = 2000 } = this.#options;
+    const timer = clock.timer(syncWaitMs, () => patience.abort());
+    try {
+      const present = await timestamp(AbortSignal.any([signal, patience.signal]));
+      this.concurrency.setLimit(present + (BigInt(presentMs) << 18n));
+    } catch {
+      // Without an answer what is known stands.
+    } finally {
+      timer.cancel();
+    }
   }
 
   #beginRead({ ts }: ReadOptions): KeyError | null {
@@ -258,8 +290,10 @@ export class Transactions {
 
   async checkTxnStatus(request: kvrpcpb.CheckTxnStatusRequest, context: RegionContext): Promise<Answer<kvrpcpb.CheckTxnStatusResponse>> {
     // What is decided here must not be undone by a commit at one of these timestamps.
-    for (const ts of [request.lock_ts, request.caller_start_ts, request.current_ts])
+    for (const ts of [request.lock_ts, request.caller_start_ts, request.current_ts]) {
+      if (this.concurrency.isBeyond(ts)) await this.#learnPresent(ts);
       if (!this.concurrency.observe(ts)) return { error: invalidTimestamp(ts) };
+    }
     const name = `${request.lock_ts}/${nameOf(request.primary_key)}`;
     return this.#run(context, keysOf([request.primary_key]), async (acting, [state]) => {
       await loadVersions(acting.reader, state as KeyState, request.lock_ts);
@@ -304,6 +338,7 @@ export class Transactions {
     context: RegionContext,
   ): Promise<Answer<kvrpcpb.CheckSecondaryLocksResponse>> {
     const { start_version: startTs } = request;
+    if (this.concurrency.isBeyond(startTs)) await this.#learnPresent(startTs);
     if (!this.concurrency.observe(startTs)) return { error: invalidTimestamp(startTs) };
     return this.#run(context, keysOf(request.keys), async (acting, states) => {
       const locks: Input<kvrpcpb.LockInfo>[] = [];
@@ -391,6 +426,7 @@ export class Transactions {
 
   async scanLock(request: kvrpcpb.ScanLockRequest, context: RegionContext): Promise<Answer<kvrpcpb.ScanLockResponse>> {
     const { max_version: maxVersion } = request;
+    if (this.concurrency.isBeyond(maxVersion)) await this.#learnPresent(maxVersion);
     if (!this.concurrency.observe(maxVersion)) return { error: invalidTimestamp(maxVersion) };
     const range = encodedRange(request.start_key, request.end_key);
     const held = this.concurrency.firstBefore(this.#inRegion(range, context.regionId), maxVersion);
@@ -426,7 +462,7 @@ export class Transactions {
     return asked === 0 ? max : Math.min(asked, max);
   }
 
-  #tryLock(request: kvrpcpb.PessimisticLockRequest, context: RegionContext, hasWaited: boolean, deadlineMs: number) {
+  async #tryLock(request: kvrpcpb.PessimisticLockRequest, context: RegionContext, hasWaited: boolean, deadlineMs: number) {
     type Tried = { answer: Answer<kvrpcpb.PessimisticLockResponse>; waiting: Promise<WaitEnd> | null; edge: WaitEdge | null };
     const { start_version: startTs, for_update_ts: forUpdateTs } = request;
     const isForced = request.wake_up_mode === "WakeUpModeForceLock" && request.mutations.length === 1;
@@ -435,6 +471,7 @@ export class Transactions {
       return Promise.resolve<Tried>({ answer: { errors: [error] }, waiting: null, edge: null });
     }
     // The values are read at this timestamp: they must stay right should the lock be taken away before its transaction ends.
+    if (this.concurrency.isBeyond(forUpdateTs)) await this.#learnPresent(forUpdateTs);
     if (!this.concurrency.observe(forUpdateTs)) {
       return Promise.resolve<Tried>({ answer: { errors: [invalidTimestamp(forUpdateTs)] }, waiting: null, edge: null });
     }
