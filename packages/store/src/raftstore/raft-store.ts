@@ -261,6 +261,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     this.pd.onRegionAction((action) => this.onRegionAction(action));
     this.pd.onConnected(() => {
       for (const peer of this.peers.values()) if (peer.isLeader) this.reports.region(peer);
+      // One that has just come to lead takes stores for disconnected until they report. The first report goes with the first tick.
+      if (this.#tick > 1) this.background(this.reports.store());
     });
     this.pd.onRoom(() => this.reports.tellWaiting());
     // A region of one voter need not wait for anybody.

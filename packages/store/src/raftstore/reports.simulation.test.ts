@@ -22,3 +22,12 @@ test("regions that there was no room to tell of are told of as soon as there is,
   cluster.pd.takes = () => true;
   await cluster.until("all are told of", () => versionsTold() === 10, 1_000);
 });
+
+test("a placement driver that was started again hears of stores and regions at once, not with the next interval", async () => {
+  const cluster = new StoreCluster({ seed: 2, stores: 3, options: { regionHeartbeatTicks: 1_000_000, storeHeartbeatTicks: 1_000_000 } });
+  await cluster.start();
+  await cluster.until("every store has told of itself", () => cluster.pd.stores.size === 3);
+  await cluster.until("somebody leads", () => cluster.cover()?.length === 1);
+  cluster.pd.restart();
+  await cluster.until("all are told of again", () => cluster.pd.stores.size === 3 && cluster.pd.regions.size === 1, 100);
+});

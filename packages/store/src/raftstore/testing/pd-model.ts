@@ -10,6 +10,7 @@ export class PdModel {
   readonly regions = new Map<number, RegionReport>();
   readonly stores = new Map<number, StoreReport>();
   readonly #listeners = new Map<object, (action: RegionAction) => void>();
+  readonly #connected = new Map<object, () => void>();
   /** Leaders whose store said so last: region → listener. */
   readonly #leaders = new Map<number, object>();
   /** Asked things fail while it is set. */
@@ -29,6 +30,13 @@ export class PdModel {
   order(action: RegionAction): void {
     const owner = this.#leaders.get(action.regionId);
     if (owner !== undefined) this.#listeners.get(owner)?.(action);
+  }
+
+  /** Another one leads: it knows the regions and the stores by what is told to it from now on. */
+  restart(): void {
+    this.regions.clear();
+    this.stores.clear();
+    for (const connected of this.#connected.values()) connected();
   }
 
   /** The link of one life of a store. */
@@ -74,7 +82,7 @@ export class PdModel {
         return true;
       },
       onRegionAction: (listener) => void this.#listeners.set(owner, listener),
-      onConnected: () => {},
+      onConnected: (listener) => void this.#connected.set(owner, listener),
       onRoom: () => {},
     };
   }
