@@ -35,12 +35,25 @@ function start() {
       }),
       at,
     );
+  const force = (key: string, start: bigint, waitMs = 0) =>
+    transactions.pessimisticLock(
+      kvrpcpb.PessimisticLockRequest.complete({
+        mutations: [{ op: "PessimisticLock", key: bytes(key) }],
+        primary_lock: bytes(key),
+        start_version: start,
+        for_update_ts: start,
+        lock_ttl: 3000,
+        wait_timeout: waitMs,
+        wake_up_mode: "WakeUpModeForceLock",
+      }),
+      at,
+    );
   const unlock = (key: string, start: bigint) =>
     transactions.pessimisticRollback(
       kvrpcpb.PessimisticRollbackRequest.complete({ keys: [bytes(key)], start_version: start, for_update_ts: start }),
       at,
     );
-  return { simulation, clock, transactions, lock, unlock, at };
+  return { simulation, clock, transactions, lock, force, unlock, at };
 }
 
 describe("a pessimistic lock that meets another", () => {
@@ -57,6 +70,25 @@ describe("a pessimistic lock that meets another", () => {
     await unlock("k", 5n);
     await simulation.complete(young);
     expect(order).toEqual(["5 0", "9 0"]);
+  });
+
+  test("and is taken beside a newer version says so, also when it is asked for again", async () => {
+    const { simulation, lock, force, transactions, at } = start();
+    await lock("k", 10n);
+    const waiting = force("k", 20n, 500);
+    await simulation.pass(5);
+    const mutations = [{ op: "Put" as const, key: bytes("k"), value: bytes("new") }];
+    const common = { start_version: 10n, lock_ttl: 3000, primary_lock: bytes("k"), for_update_ts: 10n };
+    const actions = ["DO_PESSIMISTIC_CHECK" as const];
+    await transactions.prewrite(kvrpcpb.PrewriteRequest.complete({ ...common, mutations, pessimistic_actions: actions }), at);
+    await transactions.commit(kvrpcpb.CommitRequest.complete({ keys: [bytes("k")], start_version: 10n, commit_version: 30n }), at);
+    const answer = await simulation.complete(waiting);
+    expect(answer.results).toMatchObject([
+      { type: "LockResultLockedWithConflict", locked_with_conflict_ts: 30n, value: bytes("new"), existence: true },
+    ]);
+    // The answer was lost: the client must not take what it read at 20 for the newest.
+    expect((await force("k", 20n)).results).toEqual(answer.results);
+    expect((await lock("k", 20n, 0, 35n)).errors ?? []).toEqual([]);
   });
 
   test("that nobody takes after all goes to the next a little later", async () => {

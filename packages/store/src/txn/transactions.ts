@@ -497,6 +497,7 @@ export class Transactions {
             ttlMs: request.lock_ttl,
             minCommitTs: request.min_commit_ts,
             lockOnlyIfExists: request.lock_only_if_exists,
+            isForced,
             allowConflict: isForced && hasWaited,
           },
           acting.changes,

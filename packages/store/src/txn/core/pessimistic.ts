@@ -9,6 +9,8 @@ export interface PessimisticOptions {
   readonly ttlMs: number;
   readonly minCommitTs: bigint;
   readonly lockOnlyIfExists: boolean;
+  /** Asks to be told of a newer version than `forUpdateTs`, and not to be refused for it. */
+  readonly isForced: boolean;
   /** Locks although there is a newer version, and says which: for those who waited in line. */
   readonly allowConflict: boolean;
 }
@@ -41,7 +43,9 @@ export function lockKey(state: KeyState, shouldNotExist: boolean, options: Pessi
         minCommitTs: options.minCommitTs > lock.minCommitTs ? options.minCommitTs : lock.minCommitTs,
       });
     if (shouldNotExist && exists(state)) return failed({ already_exist: { key: state.userKey } });
-    return { kind: "locked", exists: exists(state), conflictTs: 0n };
+    // An earlier try took it beside a newer version, and its answer may have been lost.
+    const hasConflict = options.isForced && forUpdateTs < lock.forUpdateTs;
+    return { kind: "locked", exists: exists(state), conflictTs: hasConflict ? lock.forUpdateTs : 0n };
   }
   let conflictTs = 0n;
   for (const version of state.versions ?? []) {
