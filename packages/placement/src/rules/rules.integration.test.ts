@@ -233,6 +233,25 @@ describe("the two-centre document", () => {
     expect((await pd.http("GET", "/regions/replicated?startKey=&endKey=")).text.trim()).toBe('"REPLICATED"');
   });
 
+  test("a file of more rules than one transaction takes replaces another, and outlives a restart", async () => {
+    const before = (await pd.http("GET", "/config/placement-rule")).text;
+    const bundle = (prefix: string, count: number) => ({
+      group_id: "pd",
+      rules: Array.from({ length: count }, (_, index) => ({ id: `${prefix}${index}`, role: index === 0 ? "voter" : "learner", count: 1 })),
+    });
+    for (const [prefix, count] of [
+      ["a", 150],
+      ["b", 230],
+    ] as const) {
+      expect((await pd.http("POST", "/config/placement-rule", JSON.stringify([bundle(prefix, count)]))).status).toBe(200);
+      await pd.restart();
+      const rules = JSON.parse((await pd.http("GET", "/config/rules")).text) as readonly { readonly id: string }[];
+      expect(rules.map(({ id }) => id.slice(0, 1)).join("")).toBe(prefix.repeat(count));
+    }
+    expect((await pd.http("POST", "/config/placement-rule", before)).status).toBe(200);
+    heartbeat("1* 2 3 4:learner", confVer + 9);
+  });
+
   test("rules, groups and labels of ranges outlive a restart", async () => {
     await control(["config", "placement-rules", "rule-group", "set", "g9", "7", "true"]);
     const rule = {

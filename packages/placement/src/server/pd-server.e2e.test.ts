@@ -219,6 +219,16 @@ describe("three members on etcd", () => {
     expect((await client.getStores()).map(({ id }) => id)).toEqual([1]);
   }, 120_000);
 
+  test("members that are ended at the same moment end within two seconds, though nobody is left to take the lead", async () => {
+    const all = await startThree();
+    await leaderOf(all);
+    for (const member of all) member.child.kill("SIGTERM");
+    const startMs = world.clock.monotonicMs();
+    expect(await Promise.all(all.map(({ child }) => child.exited))).toEqual(all.map(() => ({ code: 0, signal: null })));
+    // Two, and what a busy machine adds; one that waits for the others took five and more.
+    expect(world.clock.monotonicMs() - startMs).toBeLessThan(4000);
+  }, 60_000);
+
   test("followers forward HTTP, answer for members themselves, and refuse or forward gRPC", async () => {
     const all = await startThree();
     const client = clientOf(...all);
