@@ -48,8 +48,12 @@ export interface DdlHandlerOptions {
   readonly router: Router;
   readonly online: OnlineDdl | null;
   readonly operators: Operators;
-  /** `collation_compatible: strict` */
+  /** `collation_compatible: strict`, or a target whose defaults are others than the source's. */
   readonly spellOut: boolean;
+  /** Of the source, as in versioned comments. */
+  readonly sourceVersion: number;
+  /** The source's collations by number. */
+  readonly collationNames: ReadonlyMap<number, string>;
   /** Zone of the task, for statements whose session does not say one. */
   readonly timezone: string;
   readonly log: Logger;
@@ -110,7 +114,7 @@ export class DdlHandler {
   }
 
   #parse(sql: string, sqlMode: string): DdlStatement[] {
-    return parseStatements(sql, { flavor: this.#options.flavor, sqlMode });
+    return parseStatements(sql, { flavor: this.#options.flavor, version: this.#options.sourceVersion, sqlMode });
   }
 
   #parseEvent(event: QueryEvent, sqlMode: string): DdlStatement[] {
@@ -288,7 +292,7 @@ export class DdlHandler {
       if (decision === "error") throw dmErrors.eventFilter([eventType, quoteTable(place.schema, place.name)]);
       let changes: readonly TrackedChange[] = [];
       try {
-        changes = tracker.apply(statement, sessionFacts(event));
+        changes = tracker.apply(statement, this.#sessionFacts(event));
       } catch (error) {
         if (!isCodedError(error)) throw error;
         log.warn("a filtered statement could not be tracked", { sql: event.sql.slice(0, 500), error });
@@ -349,12 +353,27 @@ export class DdlHandler {
 
   #track(statement: DdlStatement, event: QueryEvent, isRepeat: boolean): readonly TrackedChange[] {
     try {
-      return this.#options.tracker.apply(statement, sessionFacts(event));
+      return this.#options.tracker.apply(statement, this.#sessionFacts(event));
     } catch (error) {
       // The structure was read from the target, where the statement has been run already.
       if (isRepeat && isCodedError(error)) return [];
       throw error;
     }
+  }
+
+  #sessionFacts(event: QueryEvent): SessionFacts {
+    const { collationNames } = this.#options;
+    const schemaCollation = event.schemaCollation === null ? undefined : collationNames.get(event.schemaCollation);
+    const collations = event.defaultCollations.flatMap(({ charset, collation }): [string, string][] => {
+      const name = collationNames.get(collation);
+      return name === undefined ? [] : [[charset, name]];
+    });
+    return {
+      ...(event.schema === "" ? {} : { defaultSchema: event.schema }),
+      ...(event.explicitDefaultsForTimestamp === null ? {} : { explicitDefaultsForTimestamp: event.explicitDefaultsForTimestamp }),
+      ...(schemaCollation === undefined ? {} : { schemaCollation }),
+      collations: Object.fromEntries(collations),
+    };
   }
 
   async #execute(
@@ -383,13 +402,6 @@ function merge(outcomes: readonly DdlOutcome[]): DdlOutcome {
   return {
     changes: outcomes.flatMap(({ changes }) => changes),
     executed: outcomes.reduce((sum, { executed }) => sum + executed, 0),
-  };
-}
-
-function sessionFacts(event: QueryEvent): SessionFacts {
-  return {
-    ...(event.schema === "" ? {} : { defaultSchema: event.schema }),
-    ...(event.explicitDefaultsForTimestamp === null ? {} : { explicitDefaultsForTimestamp: event.explicitDefaultsForTimestamp }),
   };
 }
 

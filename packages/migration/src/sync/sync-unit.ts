@@ -53,6 +53,7 @@ import { operatorPosition, Operators } from "./core/operators.ts";
 import { PositionGuard } from "./core/position-guard.ts";
 import { TablePlaces } from "./core/table-places.ts";
 import { DdlHandler } from "./ddl.ts";
+import { differInDefaults, readCollationNames, readServerDefaults, type ServerDefaults } from "./server-defaults.ts";
 import { positionAtTime } from "./start-time.ts";
 import { type CopyWatermarks, keyOf, Tables } from "./tables.ts";
 
@@ -142,6 +143,7 @@ class Syncer implements SyncUnit {
   readonly #online: OnlineDdl | null;
   readonly #kill = new AbortController();
   #tracker: SchemaTracker;
+  #collationNames: ReadonlyMap<number, string> = new Map();
   #flavor: "mysql" | "mariadb" = "mysql";
   #source: Connection | null = null;
   #sourceOpening: Promise<Connection> | null = null;
@@ -323,7 +325,7 @@ class Syncer implements SyncUnit {
     this.#flavor = this.#config.flavor === "" ? source.flavor : this.#config.flavor;
     const master = await currentPosition(source, signal);
     this.#master = master;
-    await this.#readServerDefaults(source, signal);
+    const sourceDefaults = await this.#readServerDefaults(source, signal);
 
     const target = await openTarget(world, this.#targetConfig(this.#config.syncer.workerCount), { role: "sync", worker, signal });
     this.#target = target;
@@ -412,7 +414,9 @@ class Syncer implements SyncUnit {
       router,
       online: this.#online,
       operators: this.#operators,
-      spellOut: this.#config.collationCompatible === "strict",
+      spellOut: this.#config.collationCompatible === "strict" || differInDefaults(sourceDefaults, await readServerDefaults(target, signal)),
+      sourceVersion: sourceDefaults.version,
+      collationNames: this.#collationNames,
       timezone: this.#config.timezone,
       log: this.#log,
       saveOnline: (record, isForgotten) => this.#saveOnline(target, record, isForgotten, signal),
@@ -696,20 +700,17 @@ class Syncer implements SyncUnit {
     return this.#config.enableGtid ? position : { ...position, gtidSet: null };
   }
 
-  async #readServerDefaults(source: Connection, signal: AbortSignal): Promise<void> {
-    const [row] = await source.queryObjects(
-      "SELECT @@character_set_server AS charset, @@collation_server AS collation, @@lower_case_table_names AS names",
-      signal,
-    );
-    const names = Number(row?.["names"] ?? 0);
+  async #readServerDefaults(source: Connection, signal: AbortSignal): Promise<ServerDefaults> {
+    const defaults = await readServerDefaults(source, signal);
+    const { version, charset, collation, collations, lowerCaseTableNames } = defaults;
+    this.#collationNames = await readCollationNames(source, signal);
     this.#tracker = createSchemaTracker({
       flavor: this.#flavor,
-      serverDefaults: {
-        ...(row?.["charset"] == null ? {} : { charset: row["charset"] }),
-        ...(row?.["collation"] == null ? {} : { collation: row["collation"] }),
-      },
-      lowerCaseTableNames: names === 1 ? 1 : names === 2 ? 2 : 0,
+      version,
+      serverDefaults: { collations, ...(charset === null ? {} : { charset }), ...(collation === null ? {} : { collation }) },
+      lowerCaseTableNames,
     });
+    return defaults;
   }
 
   #targetConfig(connections: number) {

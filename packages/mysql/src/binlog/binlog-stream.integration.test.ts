@@ -19,7 +19,7 @@ import {
   readBinlogFile,
   type TableDefinition,
 } from "../index.ts";
-import { endpointOf, families, world } from "../testing/servers.ts";
+import { canCompress, endpointOf, families, versionOf, world } from "../testing/servers.ts";
 
 describe.each(families)("%s's binlog as a stream", (family, start) => {
   let server: DatabaseServer;
@@ -178,8 +178,9 @@ describe.each(families)("%s's binlog as a stream", (family, start) => {
   });
 
   test("compressed transactions and events are the same as plain ones", async () => {
-    const switches =
-      family === "mysql"
+    const switches = !canCompress(family, server)
+      ? ["DO 0", "DO 0"] // plain ones are right, too
+      : family === "mysql"
         ? ["SET SESSION binlog_transaction_compression = ON", "SET SESSION binlog_transaction_compression = OFF"]
         : ["SET GLOBAL log_bin_compress = ON", "SET GLOBAL log_bin_compress = OFF"];
     await connection.execute("CREATE TABLE d.packed (id INT PRIMARY KEY, v VARCHAR(2000))");
@@ -271,7 +272,27 @@ describe.each(families)("%s's binlog as a stream", (family, start) => {
     expect(((query as { sqlMode: bigint }).sqlMode & 4n) === 4n).toBe(true);
   }, 20_000);
 
+  test("queries tell what a charset without a collation means, and what comes after that", async () => {
+    const { variable, value, number } =
+      family === "mysql"
+        ? { variable: "default_collation_for_utf8mb4", value: "utf8mb4_general_ci", number: 45 }
+        : { variable: "character_set_collations", value: "utf8mb4=utf8mb4_unicode_ci", number: 224 };
+    const start = await here();
+    const isKnown = await connection.execute(`SET SESSION ${variable} = '${value}'`).then(
+      () => true,
+      () => false, // MariaDB before 11.2
+    );
+    await connection.execute("SET time_zone = '+03:00'");
+    await connection.execute("CREATE TABLE d.told (a VARCHAR(9) CHARACTER SET utf8mb4, t TIMESTAMP DEFAULT '2024-01-01 00:00:00')");
+    if (isKnown) await connection.execute(`SET SESSION ${variable} = @@GLOBAL.${variable}`);
+    const query = (await collect({ start })).find((event) => event.kind === "query" && event.sql.startsWith("CREATE"));
+    expect(query).toMatchObject({ timeZone: "+03:00", clientCollation: expect.any(Number) });
+    expect(query).toMatchObject({ defaultCollations: isKnown ? [{ charset: "utf8mb4", collation: number }] : [] });
+  });
+
   test("XA transactions, and tables made from queries", async () => {
+    // MySQL before 8.0.21 makes two transactions of a table from a query, and refuses that when it counts with GTIDs.
+    const isOneTransaction = family === "mariadb" || versionOf(server) >= 80_021;
     await connection.execute("CREATE TABLE d.xa (id INT PRIMARY KEY)");
     const start = await here();
     await connection.execute("XA START 'one'");
@@ -279,17 +300,14 @@ describe.each(families)("%s's binlog as a stream", (family, start) => {
     await connection.execute("XA END 'one'");
     await connection.execute("XA PREPARE 'one'");
     await connection.execute("XA COMMIT 'one'");
-    await connection.execute("CREATE TABLE d.made_of AS SELECT id, 'text' AS t FROM d.xa");
+    if (isOneTransaction) await connection.execute("CREATE TABLE d.made_of AS SELECT id, 'text' AS t FROM d.xa");
     const end = await here();
     const all = await collect({ start });
-    expect(rowsOf(all)).toEqual([
-      ["insert", [1]],
-      ["insert", [1, "text"]],
-    ]);
+    expect(rowsOf(all)).toEqual([["insert", [1]], ...(isOneTransaction ? [["insert", [1, "text"]]] : [])]);
     expect(all.filter(({ endsTransaction }) => endsTransaction).map(({ kind }) => kind)).toEqual([
       "xaPrepare",
       "query",
-      expect.stringMatching(/xid|query/),
+      ...(isOneTransaction ? [expect.stringMatching(/xid|query/)] : []),
     ]);
     expect(
       all
@@ -358,7 +376,8 @@ describe("MySQL only", () => {
     await connection.execute("CREATE TABLE d.j (id INT PRIMARY KEY, a JSON, t INT, b JSON)");
     await connection.execute("SET SESSION binlog_row_value_options = PARTIAL_JSON, binlog_rows_query_log_events = ON");
     const from = await currentPosition(connection);
-    await connection.execute("SET gtid_next = 'AUTOMATIC:some_tag'");
+    const hasTags = versionOf(server) >= 80_300;
+    if (hasTags) await connection.execute("SET gtid_next = 'AUTOMATIC:some_tag'");
     await connection.execute(
       `INSERT INTO d.j VALUES (1, '{"name": "a long enough name to be worth it", "list": [1, 2, {"deep": "value value value"}], "odd \\\\"key": 1, "z": 1.5}', 5, '[1, 2, 3]')`,
     );
@@ -396,10 +415,10 @@ describe("MySQL only", () => {
       expect(after.map((row) => [row[1], row[3]])).toEqual(states);
     }
     expect(partial).toBeGreaterThan(4);
-    expect(gtids[0]).toMatch(/^[-0-9a-f]{36}:some_tag:1$/);
+    expect(gtids[0]).toMatch(hasTags ? /^[-0-9a-f]{36}:some_tag:1$/ : /^[-0-9a-f]{36}:3$/);
     expect(queries.some((sql) => sql.startsWith("UPDATE d.j SET a = JSON_SET"))).toBe(true);
     const end = await currentPosition(connection);
-    expect(end.gtidSet?.toString()).toContain(":some_tag:1-8");
+    expect(end.gtidSet?.toString()).toContain(hasTags ? ":some_tag:1-8" : ":1-10");
     expect(last.gtidSet?.toString()).toBe(end.gtidSet?.toString());
     // The head of a new file lists tagged ones in their binary form.
     await connection.execute("FLUSH LOGS");

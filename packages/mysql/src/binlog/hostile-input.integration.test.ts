@@ -6,8 +6,8 @@ import type { DatabaseServer } from "@skein/servers";
 import { describe, expect, test } from "vitest";
 import { createRowDecoder, currentPosition, openBinlogStream, openConnection, readBinlogFile } from "../index.ts";
 import { worldWithFile } from "../testing/memory-disk.ts";
-import { endpointOf, families, world } from "../testing/servers.ts";
-import { typeCases } from "../testing/type-cases.ts";
+import { canCompress, endpointOf, families, world, versionOf } from "../testing/servers.ts";
+import { casesFor } from "../testing/type-cases.ts";
 
 /** A log with all types, checksums that can be made right again, and compressed parts. */
 async function realLog(server: DatabaseServer, family: "mysql" | "mariadb"): Promise<Buffer> {
@@ -15,14 +15,10 @@ async function realLog(server: DatabaseServer, family: "mysql" | "mariadb"): Pro
   await connection.execute("FLUSH LOGS");
   const { file } = await currentPosition(connection);
   await connection.execute("CREATE DATABASE d CHARACTER SET utf8mb4");
-  for (const [index, { sql, values, only }] of typeCases.entries()) {
-    if (only !== undefined && only !== family) continue;
-    if (index === 30)
-      await connection.execute(family === "mysql" ? "SET SESSION binlog_transaction_compression = ON" : "SET GLOBAL log_bin_compress = ON");
-    if (index === 40)
-      await connection.execute(
-        family === "mysql" ? "SET SESSION binlog_transaction_compression = OFF" : "SET GLOBAL log_bin_compress = OFF",
-      );
+  const compression = family === "mysql" ? "SESSION binlog_transaction_compression" : "GLOBAL log_bin_compress";
+  for (const [index, { sql, values }] of casesFor(family, versionOf(server)).entries()) {
+    if (canCompress(family, server) && index === 30) await connection.execute(`SET ${compression} = ON`);
+    if (canCompress(family, server) && index === 40) await connection.execute(`SET ${compression} = OFF`);
     await connection.execute(`CREATE TABLE d.t${index} (id INT PRIMARY KEY, v ${sql})`);
     const small = values.filter((value) => !value.includes("REPEAT")).map((value, id) => `(${id}, ${value})`);
     if (small.length === 0) continue;

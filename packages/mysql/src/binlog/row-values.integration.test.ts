@@ -1,24 +1,19 @@
-import { nodeWorld, Secret } from "@skein/base";
-import { type DatabaseServer, type DatabaseServerOptions, startMariadb, startMysql } from "@skein/servers";
+import type { DatabaseServer } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { TableDefinition } from "../core/table.ts";
 import type { Row, Value } from "../core/value.ts";
 import { type Connection, createRowDecoder, currentPosition, openBinlogStream, openConnection } from "../index.ts";
-import { type TypeCase, typeCases } from "../testing/type-cases.ts";
-
-const world = nodeWorld();
-const families: readonly ["mysql" | "mariadb", (options: DatabaseServerOptions) => Promise<DatabaseServer>][] = [
-  ["mariadb", (options) => startMariadb(world, options)],
-  ["mysql", (options) => startMysql(world, options)],
-];
+import { endpointOf, families, versionOf, world } from "../testing/servers.ts";
+import { casesFor, type TypeCase } from "../testing/type-cases.ts";
 
 describe.each(families)("values of %s's binlog are those of SELECT", (family, start) => {
   let server: DatabaseServer;
   let connection: Connection;
-  const cases = typeCases.filter(({ only }) => only === undefined || only === family);
+  let cases: readonly TypeCase[];
 
   beforeAll(async () => {
     server = await start({ gtid: true });
+    cases = casesFor(family, versionOf(server));
     connection = await openConnection(world, endpointOf(server), { mode: "bytes", session: { sql_mode: "", time_zone: "+00:00" } });
     await connection.execute("CREATE DATABASE d CHARACTER SET utf8mb4");
   });
@@ -57,10 +52,6 @@ describe.each(families)("values of %s's binlog are those of SELECT", (family, st
     expect(compared).toBeGreaterThan(1000);
   });
 });
-
-function endpointOf(server: DatabaseServer) {
-  return { host: server.host, port: server.port, user: server.user, password: new Secret(server.password) };
-}
 
 /** Inserts, updates and deletes each value; returns what SELECT said of them. */
 async function fill(connection: Connection, table: string, { sql, values, select }: TypeCase): Promise<Map<string, string | null>> {

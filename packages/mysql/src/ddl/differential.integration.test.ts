@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { type Random, seededRandom } from "@skein/base";
 import { type DatabaseServer, openSql, type SqlSession } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { families } from "../testing/servers.ts";
+import { families, versionOf } from "../testing/servers.ts";
 import { factsOf, factsOfServer } from "../testing/table-facts.ts";
 import type { DdlStatement } from "./core/ast.ts";
 import { ddlErrors } from "./core/errors.ts";
@@ -50,20 +50,19 @@ interface Run {
   compared: number;
 }
 
-/** 10.11.6 → 101106, as in versioned comments. */
-function commentVersion(version: string): number {
-  const [, major, minor, patch] = /^(\d+)\.(\d+)\.(\d+)/.exec(version) as RegExpExecArray;
-  return Number(major) * 10_000 + Number(minor) * 100 + Number(patch);
-}
-
 async function startRun(flavor: ServerFlavor): Promise<Run> {
   const { session, server } = servers.get(flavor) as { session: SqlSession; server: DatabaseServer };
-  const version = commentVersion(server.version);
+  const version = versionOf(server);
   await session.query(
     "set session foreign_key_checks = 1; drop database if exists one; drop database if exists two; drop database if exists made; create database one; create database two; create database made; use one",
   );
   const [facts] = await session.query("select @@character_set_server as charset, @@collation_server as collation");
-  const serverDefaults = { charset: facts?.["charset"] ?? "", collation: facts?.["collation"] ?? "" };
+  const collations = await session.query("select @@character_set_collations as pairs").catch(() => []); // MariaDB 11 has it
+  const serverDefaults = {
+    charset: facts?.["charset"] ?? "",
+    collation: facts?.["collation"] ?? "",
+    collations: Object.fromEntries((collations[0]?.["pairs"] ?? "").split(",").map((pair) => pair.split("=", 2))),
+  };
   const options = { flavor, version, serverDefaults };
   return { flavor, version, session, tracker: createSchemaTracker(options), splitTracker: createSchemaTracker(options), compared: 0 };
 }
@@ -98,17 +97,24 @@ async function step(run: Run, sql: string): Promise<boolean> {
 
 let lastRefusal = "";
 
+/** The corpus is written for MySQL 9; a server before it knows less. */
+const isOlder = ({ flavor, version }: Pick<Run, "flavor" | "version">): boolean => flavor === "mysql" && version < 90_000;
+
+/** What one family has and the other has not depends on the releases of both. */
+const isUsual = (): boolean =>
+  [...servers].every(([flavor, { server }]) => (flavor === "mysql" ? /^9\./ : /^10\.11\./).test(server.version));
+
 async function compare(run: Run, sql: string, last = false): Promise<void> {
   const { flavor, session, tracker, splitTracker } = run;
   const query = (text: string) => session.query(text);
-  const server = await factsOfServer(query, "one", flavor);
+  const server = await factsOfServer(query, "one", flavor, run.version);
   const tracked = new Map(tracker.tables("one").map((table) => [table.name, factsOf(table, flavor)]));
   expect([...tracked.keys()].sort(), sql).toEqual([...server.keys()].sort());
   for (const [name, facts] of server) expect(tracked.get(name), `${name} after ${sql}`).toEqual(facts);
   // The second schema took the same statements one change at a time: looked at now and then, and at the end.
   run.compared += 1;
   if (!last && run.compared % 8 !== 0) return;
-  const second = await factsOfServer(query, "two", flavor);
+  const second = await factsOfServer(query, "two", flavor, run.version);
   for (const [name, facts] of server) {
     const schemas = (text: string) => text.replaceAll("two.", "one.");
     const other = second.get(name);
@@ -141,7 +147,7 @@ async function compareText(run: Run): Promise<{ refusedElsewhere: string[] }> {
       throw new Error(`made as ${own.sql}`, { cause: error });
     });
     try {
-      const made = targetCreateTable({ ...parsed, schema: "made" }, { dialect: elsewhere, version: commentVersion(otherServer.version) });
+      const made = targetCreateTable({ ...parsed, schema: "made" }, { dialect: elsewhere, version: versionOf(otherServer) });
       await other.query(made.sql).catch((error: unknown) => {
         throw new Error(`made for ${elsewhere} as ${made.sql}`, { cause: error });
       });
@@ -151,7 +157,7 @@ async function compareText(run: Run): Promise<{ refusedElsewhere: string[] }> {
     }
     expect(() => targetCreateTable({ ...parsed, schema: "made" }, { dialect: "tidb" })).not.toThrow(TypeError);
   }
-  const made = await factsOfServer((text) => session.query(text), "made", flavor);
+  const made = await factsOfServer((text) => session.query(text), "made", flavor, run.version);
   for (const table of tracker.tables("one")) {
     const again = made.get(table.name);
     const schemas = (text: string) => text.replaceAll("made.", "one.");
@@ -166,16 +172,19 @@ describe.each(families)("%s", (flavor) => {
     const run = await startRun(flavor);
     for (const line of readFileSync(new URL(script, folder), "utf8").split("\n")) {
       if (line === "" || line.startsWith("--")) continue;
-      const found = /^(?:\[(\w+)\] )?(!?)(.*)$/.exec(line) as RegExpExecArray;
-      if (found[1] !== undefined && found[1] !== flavor) continue;
-      const sql = found[3] as string;
+      const found = /^(?:\[(\w*)(?:>=(\d+))?\] )?(!?)(.*)$/.exec(line) as RegExpExecArray;
+      if (found[1] && found[1] !== flavor) continue;
+      if (run.version < Number(found[2] ?? 0)) continue; // an older one means something else by it
+      const sql = found[4] as string;
       const accepted = await step(run, sql);
-      expect(accepted, `${sql}: ${accepted ? "taken" : lastRefusal}`).toBe(found[2] === "");
+      // What came with a later version is refused, and what that refuses may be taken: both sides go on alike.
+      if (!isOlder(run)) expect(accepted, `${sql}: ${accepted ? "taken" : lastRefusal}`).toBe(found[3] === "");
+      if (!accepted) continue;
       await compare(run, sql);
     }
     await compare(run, "all", true);
     const { refusedElsewhere } = await compareText(run);
-    expect(refusedElsewhere).toMatchSnapshot();
+    if (isUsual()) expect(refusedElsewhere).toMatchSnapshot();
   });
 
   test.each(seeds)("random statements, seed %i (again: SEEDS=… vitest run --project integration packages/mysql/src/ddl)", async (seed) => {
@@ -184,6 +193,8 @@ describe.each(families)("%s", (flavor) => {
     let taken = 0;
     for (let count = 0; count < randomStatements; count += 1) {
       const sql = randomStatement(random, run.tracker.tables("one"), flavor);
+      // An old MySQL takes a default that does not fit its column, and makes another of it.
+      if (isOlder(run) && / set default /.test(sql)) continue;
       if (await step(run, sql)) {
         taken += 1;
         await compare(run, sql);

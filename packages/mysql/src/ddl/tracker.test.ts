@@ -3,7 +3,13 @@ import { describe, expect, test } from "vitest";
 import { ddlErrors } from "./core/errors.ts";
 import { parseStatement, parseStatements } from "./core/parser.ts";
 import { printStatement } from "./core/printer.ts";
-import { createSchemaTracker, parseCreateTable, type SchemaTracker, type TrackerOptions } from "./core/schema-tracker.ts";
+import {
+  createSchemaTracker,
+  parseCreateTable,
+  type SchemaTracker,
+  type SessionFacts,
+  type TrackerOptions,
+} from "./core/schema-tracker.ts";
 import { ddlEventTypes, mapTables, statementRenames, statementTables, withDefaultSchema } from "./core/statement-operations.ts";
 
 function follow(tracker: SchemaTracker, flavor: "mysql" | "mariadb", sql: string, schema = "s") {
@@ -45,6 +51,36 @@ describe("facts of a change", () => {
       "utf8mb4_uca1400_ai_ci",
       "utf8mb4_uca1400_as_cs",
     ]);
+  });
+
+  test("what the log says of a session counts, not what the server has now", () => {
+    const serverDefaults = { charset: "utf8mb4", collation: "utf8mb4_uca1400_ai_ci", collations: { utf8mb4: "utf8mb4_uca1400_ai_ci" } };
+    const tracker = createSchemaTracker({ flavor: "mariadb", serverDefaults });
+    tracker.setSchema({ name: "s", charset: "utf8mb4", collation: "utf8mb4_uca1400_ai_ci" });
+    const collationsIn = (name: string, session: SessionFacts) => {
+      const sql = `create table ${name} (v varchar(5) charset utf8mb4, w varchar(5))`;
+      for (const statement of parseStatements(sql, { flavor: "mariadb" })) tracker.apply(statement, session);
+      return tracker.table("s", name)?.columns.map((column) => column.type.collation);
+    };
+    const session = { defaultSchema: "s" };
+    expect(collationsIn("a", session)).toEqual(["utf8mb4_uca1400_ai_ci", "utf8mb4_uca1400_ai_ci"]);
+    expect(collationsIn("b", { ...session, collations: {} })).toEqual(["utf8mb4_general_ci", "utf8mb4_uca1400_ai_ci"]);
+    expect(collationsIn("c", { ...session, collations: { utf8mb4: "utf8mb4_bin" }, schemaCollation: "utf8mb4_unicode_ci" })).toEqual([
+      "utf8mb4_bin",
+      "utf8mb4_unicode_ci",
+    ]);
+  });
+
+  test("MySQL before 8.0.16 forgets CHECKs and names foreign keys after their index; before 9 it forgets REFERENCES of a column", () => {
+    const sql =
+      "create table p (id int primary key); create table c (a int check (a > 0), b int references p (id), d int, check (d > 1), foreign key k (d) references p (id))";
+    const facts = (version: number) => {
+      const table = tracked(sql, { version }).table("s", "c");
+      return { checks: table?.checks.length, keys: table?.foreignKeys.map(({ name }) => name) };
+    };
+    expect(facts(80_015)).toEqual({ checks: 0, keys: ["k"] });
+    expect(facts(80_016)).toEqual({ checks: 2, keys: ["c_ibfk_1"] });
+    expect(facts(90_000)).toEqual({ checks: 2, keys: ["c_ibfk_1", "c_ibfk_2"] });
   });
 
   test("timestamps without explicit_defaults_for_timestamp", () => {

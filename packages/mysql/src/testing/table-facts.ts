@@ -78,9 +78,9 @@ function columnFact(column: ColumnDefinition, flavor: ServerFlavor): string {
       : ` as ${plainExpression(column.generated.expression)} ${column.generated.stored ? "stored" : "virtual"}`;
   const extra = `${column.autoIncrement ? " auto" : ""}${column.onUpdateSql === undefined ? "" : ` on update ${column.onUpdateSql.toLowerCase()}`}${column.invisible ? " invisible" : ""}`;
   const nullable = column.nullable ? "" : " not null";
-  const value = column.defaultSql;
+  const { defaultSql: value, type } = column;
   // MySQL's information_schema does not tell DEFAULT NULL from no default.
-  const plain = flavor === "mysql" && value === "NULL" ? undefined : value;
+  const plain = value === undefined || (flavor === "mysql" && value === "NULL") ? undefined : localTime(value, type.name);
   const defaultText = plain === undefined ? "" : ` default ${isExpression(plain) ? plainExpression(plain) : plain}`;
   const collation = column.type.collation && column.type.charset !== "binary" ? ` ${column.type.charset} ${column.type.collation}` : "";
   return `${column.name} ${columnTypeText(column)}${collation}${nullable}${defaultText}${generated}${extra}${column.comment === undefined ? "" : ` -- ${column.comment}`}`;
@@ -92,11 +92,12 @@ function isExpression(sql: string): boolean {
 
 const text = (row: SqlRow, name: string): string => row[name] ?? "";
 
-/** The facts of all tables of a schema. */
+/** The facts of all tables of a schema. `version` as in versioned comments. */
 export async function factsOfServer(
   query: (sql: string) => Promise<SqlRow[]>,
   schema: string,
   flavor: ServerFlavor,
+  version: number,
 ): Promise<ReadonlyMap<string, TableFacts>> {
   const where = `= ${stringSql(schema)}`;
   const tables = await query(
@@ -113,11 +114,14 @@ export async function factsOfServer(
   const keys = await query(
     `select k.table_name as t, k.constraint_name as n, k.column_name as c, k.referenced_table_schema as rs, k.referenced_table_name as rt, k.referenced_column_name as rc, r.delete_rule as d, r.update_rule as u from information_schema.key_column_usage k join information_schema.referential_constraints r on r.constraint_schema = k.constraint_schema and r.constraint_name = k.constraint_name and r.table_name = k.table_name where k.constraint_schema ${where} order by k.table_name, k.constraint_name, k.ordinal_position`,
   );
-  const checks = await query(
-    flavor === "mysql"
-      ? `select t.table_name as t, c.constraint_name as n, c.check_clause as e, t.enforced as f from information_schema.check_constraints c join information_schema.table_constraints t on t.constraint_schema = c.constraint_schema and t.constraint_name = c.constraint_name and t.constraint_type = 'CHECK' where c.constraint_schema ${where}`
-      : `select table_name as t, if(level = 'Column', 'column', constraint_name) as n, check_clause as e, 'YES' as f from information_schema.check_constraints where constraint_schema ${where}`,
-  );
+  const hasChecks = flavor === "mariadb" || version >= 80_016;
+  const checks = !hasChecks
+    ? []
+    : await query(
+        flavor === "mysql"
+          ? `select t.table_name as t, c.constraint_name as n, c.check_clause as e, t.enforced as f from information_schema.check_constraints c join information_schema.table_constraints t on t.constraint_schema = c.constraint_schema and t.constraint_name = c.constraint_name and t.constraint_type = 'CHECK' where c.constraint_schema ${where}`
+          : `select table_name as t, if(level = 'Column', 'column', constraint_name) as n, check_clause as e, 'YES' as f from information_schema.check_constraints where constraint_schema ${where}`,
+      );
   const result = new Map<string, TableFacts>();
   for (const table of tables) {
     const name = text(table, "t");
@@ -125,7 +129,7 @@ export async function factsOfServer(
     const indexes = Map.groupBy(parts.filter(own), (row) => text(row, "i"));
     const foreignKeys = Map.groupBy(keys.filter(own), (row) => text(row, "n"));
     result.set(name, {
-      columns: columns.filter(own).map((row) => serverColumn(row, flavor)),
+      columns: columns.filter(own).map((row) => serverColumn(row, flavor, version)),
       indexes: [...indexes]
         .map(([index, rows]) => {
           const [first] = rows as [SqlRow];
@@ -150,14 +154,14 @@ export async function factsOfServer(
         .filter(own)
         .map((row) => `${row["n"]}: ${plainExpression(text(row, "e"))}${row["f"] === "YES" ? "" : " not enforced"}`)
         .sort(),
-      collation: text(table, "c"),
+      collation: utf8mb3(text(table, "c")),
       comment: text(table, "m"),
     });
   }
   return result;
 }
 
-function serverColumn(row: SqlRow, flavor: ServerFlavor): string {
+function serverColumn(row: SqlRow, flavor: ServerFlavor, version: number): string {
   const extra = text(row, "x");
   const upper = extra.toUpperCase();
   const isGenerated = /VIRTUAL GENERATED|STORED GENERATED/.test(upper);
@@ -181,19 +185,38 @@ function serverColumn(row: SqlRow, flavor: ServerFlavor): string {
           : value.startsWith("b'")
             ? value
             : stringSql(shown)
-        : mariadbDefault(value);
+        : mariadbDefault(localTime(value, text(row, "dt")));
     defaultText = ` default ${isExpression(plain) ? plainExpression(plain) : plain}`;
   }
   if (isGenerated) defaultText = "";
-  const columnType = text(row, "y")
-    .replace(/ \/\*.*\*\//, "")
-    .replace("geomcollection", "geometrycollection");
-  const collation = row["c"] === null || row["c"] === "binary" ? "" : ` ${row["s"]} ${row["c"]}`;
+  const columnType = withoutWidth(
+    text(row, "y")
+      .replace(/ \/\*.*\*\//, "")
+      .replace("geomcollection", "geometrycollection"),
+    flavor === "mysql" && version < 80_019,
+  );
+  const collation = row["c"] === null || row["c"] === "binary" ? "" : ` ${utf8mb3(text(row, "s"))} ${utf8mb3(text(row, "c"))}`;
   const comment = text(row, "m");
   return `${row["n"]} ${columnType}${collation}${row["u"] === "YES" ? "" : " not null"}${defaultText}${generated}${flags}${comment === "" ? "" : ` -- ${comment}`}`;
 }
 
-/** MariaDB writes SQL text; strings in the one form of ours. */
+/** Older servers call it utf8, of itself and in its collations' names. */
+const utf8mb3 = (name: string): string => name.replace(/^utf8(?=_|$)/, "utf8mb3");
+
+/** MySQL before 8.0.19 shows the widths of numbers, which later ones show for TINYINT(1) and ZEROFILL only. */
+function withoutWidth(type: string, isOld: boolean): string {
+  if (!isOld || type === "tinyint(1)" || type.includes("zerofill")) return type;
+  return type.replace(/^((?:tiny|small|medium|big)?int|year)\(\d+\)/, "$1");
+}
+
+/** From MariaDB 11.7 on LOCALTIME is CURTIME(); in a column with a date the two are one. */
+function localTime(value: string, type: string): string {
+  return type === "datetime" || type === "timestamp" ? value.replace(/^curtime\(/i, "current_timestamp(") : value;
+}
+
+/** MariaDB writes SQL text; strings in the one form of ours. From 11 on it shows bytes as x'…'. */
 function mariadbDefault(value: string): string {
+  const bytes = /^x'([0-9a-f]*)'$/i.exec(value)?.[1];
+  if (bytes !== undefined) return stringSql(Buffer.from(bytes, "hex").toString("latin1"));
   return value.startsWith("'") ? stringSql(createLexer(value, { flavor: "mariadb" }).next().text) : value;
 }

@@ -10,7 +10,13 @@ export interface TypeCase {
   /** What to select in place of the column (`v`). */
   readonly select?: string;
   readonly only?: "mysql" | "mariadb";
+  /** The first version that has it, as in versioned comments. */
+  readonly since?: number;
 }
+
+/** The cases that a server has. */
+export const casesFor = (family: "mysql" | "mariadb", version: number): TypeCase[] =>
+  typeCases.filter(({ only, since }) => (only ?? family) === family && (since ?? 0) <= version);
 
 const integers = (name: "tinyint" | "smallint" | "mediumint" | "int" | "bigint", bits: bigint): TypeCase[] => [
   { sql: name, type: { name }, values: [`${-(1n << (bits - 1n))}`, "-1", "0", "1", `${(1n << (bits - 1n)) - 1n}`] },
@@ -208,7 +214,29 @@ export const typeCases: readonly TypeCase[] = [
     ],
   },
   { sql: "polygon", type: { name: "polygon" }, values: ["ST_GeomFromText('POLYGON((0 0,0 1,1 1,0 0))')"] },
-  { sql: "vector(3)", only: "mysql", type: { name: "vector", length: 3 }, values: ["TO_VECTOR('[1,2,3]')", "TO_VECTOR('[-0.5,0,1e10]')"] },
+  {
+    sql: "vector(3)",
+    only: "mysql",
+    since: 90_000,
+    type: { name: "vector", length: 3 },
+    values: ["TO_VECTOR('[1,2,3]')", "TO_VECTOR('[-0.5,0,1e10]')"],
+  },
+  {
+    sql: "vector(3)",
+    only: "mariadb",
+    since: 110_700,
+    type: { name: "vector", length: 3 },
+    values: ["VEC_FromText('[1,2,3]')", "VEC_FromText('[-0.5,0,1e10]')"],
+  },
+  ...[0, 6].map(
+    (digits): TypeCase => ({
+      sql: `timestamp(${digits}) NULL`,
+      only: "mariadb",
+      since: 110_500, // before, time ends in 2038
+      type: { name: "timestamp", decimals: digits },
+      values: [`'2038-01-19 03:14:08${part(digits, "000000")}'`, `'2106-02-07 06:28:15${part(digits, "999999")}'`],
+    }),
+  ),
   {
     sql: "varchar(1000) compressed",
     only: "mariadb",

@@ -55,6 +55,8 @@ export interface QueryEvent extends EventFacts {
   readonly serverCollation: number | null;
   /** Of the default schema, when the log says. */
   readonly schemaCollation: number | null;
+  /** What a charset without a collation meant in the session, where that is not the charset's own default. */
+  readonly defaultCollations: readonly { readonly charset: string; readonly collation: number }[];
   readonly timeZone: string | null;
   /** `SET foreign_key_checks` … of the session: OPTION bits; null when the log does not say. */
   readonly foreignKeyChecks: boolean | null;

@@ -15,6 +15,7 @@ type Session = Pick<
   | "connectionCollation"
   | "serverCollation"
   | "schemaCollation"
+  | "defaultCollations"
   | "timeZone"
   | "foreignKeyChecks"
   | "uniqueChecks"
@@ -53,6 +54,7 @@ function parseStatus(reader: ByteReader): Session {
     connectionCollation: null,
     serverCollation: null,
     schemaCollation: null,
+    defaultCollations: [],
     timeZone: null,
     foreignKeyChecks: null,
     uniqueChecks: null,
@@ -118,13 +120,27 @@ function parseStatus(reader: ByteReader): Session {
       case 129:
         reader.skip(8);
         break;
-      case 18: // default collation for utf8mb4
-        reader.skip(2);
+      case 18:
+        session.defaultCollations = [{ charset: "utf8mb4", collation: reader.u16() }];
         break;
       case 19: // sql_require_primary_key
       case 20: // default_table_encryption
         reader.skip(1);
         break;
+      case 130: // MariaDB: flags of an ALTER TABLE in two phases
+        reader.skip(2);
+        break;
+      case 131: {
+        // MariaDB's character_set_collations: the charset's own default collation, and the one in its place
+        const pairs: { charset: string; collation: number }[] = [];
+        for (let left = reader.u8(); left > 0; left--) {
+          const charset = charsetOfCollation(reader.u16());
+          const collation = reader.u16();
+          if (charset !== null) pairs.push({ charset, collation });
+        }
+        session.defaultCollations = pairs;
+        break;
+      }
       default: // the size of what is not known is not known: the rest cannot be read, and nothing needs it
         return session;
     }

@@ -4,7 +4,7 @@
  */
 import type { ColumnDefinition, ForeignKeyDefinition, IndexDefinition, IndexPart, TableDefinition } from "../../core/table.ts";
 import type { AlterChange, CheckSpec, ColumnSpec, ForeignKeySpec, IndexSpec, Position } from "./ast.ts";
-import { canonicalCharset, charsetOfCollation } from "./collations.ts";
+import { charsetOfCollation } from "./collations.ts";
 import { canonicalDefault } from "./default-value.ts";
 import { ddlErrors } from "./errors.ts";
 import { createLexer, type ServerFlavor, type Token, tokensSql } from "./lexer.ts";
@@ -51,12 +51,7 @@ export function alterTable(table: TableDefinition, changes: readonly AlterChange
       }
       setOptions(draft, change.options);
     } else if (change.kind === "convertCharset") {
-      const charset = change.charset === "default" ? context.charset : canonicalCharset(change.charset);
-      const given =
-        change.charset === "default" && change.collation === undefined
-          ? { charset, collation: context.collation }
-          : { charset, collation: change.collation };
-      Object.assign(draft, resolveCharset(given, context, context));
+      Object.assign(draft, resolveCharset({ charset: change.charset, collation: change.collation }, context, context));
     }
   }
   const converts = of("convertCharset").length > 0;

@@ -381,6 +381,7 @@ function attribute(cursor: TokenCursor, column: Mutable<ColumnSpec>, type: Mutab
     case "COMPRESSED":
       cursor.take();
       lists.attributes.push(cursor.eat("=") ? `COMPRESSED=${cursor.name("a method")}` : "COMPRESSED");
+      typeAttributes(cursor, type); // it is a part of the type, before the charset
       return true;
     case "CHARACTER":
     case "CHARSET":

@@ -55,6 +55,8 @@ const spatialTypes = new Set([
 ]);
 
 /** Literals that need no brackets in MySQL's DEFAULT. */
+const isCompressed = (attribute: string): boolean => attribute.startsWith("COMPRESSED");
+
 const plainDefault =
   /^(?:NULL|TRUE|FALSE|[-+]?[0-9.]+(?:e[-+]?[0-9]+)?|N?'.*|_[a-z0-9]+\s*'.*|b'.*|0x.*|x''|CURRENT_TIMESTAMP(?:\([0-6]\))?|\(.*)$/is;
 
@@ -261,7 +263,8 @@ class Printer {
     return undefined;
   }
 
-  type(type: TypeSpec): string {
+  /** `compressed`: MariaDB has that word right after the length; from 11 on it is taken nowhere else. */
+  type(type: TypeSpec, compressed = ""): string {
     if (this.#dialect === "tidb" && spatialTypes.has(type.name)) this.#refuse(`the type ${type.name}`);
     let { name, length }: { name: string; length?: number | undefined } = type;
     if (this.#dialect !== "mariadb") {
@@ -282,9 +285,11 @@ class Printer {
     else if (type.decimals !== undefined) text += `(${type.decimals})`;
     if (type.unsigned) text += " unsigned";
     if (type.zerofill) text += " zerofill";
+    text += compressed;
     if (type.charset !== undefined) text += ` CHARACTER SET ${this.#charset(type.charset)}`;
     if (type.binaryCollation) text += " BINARY";
-    if (type.collation !== undefined) text += ` COLLATE ${this.#collation(type.collation)}`;
+    // `binary` has one collation, and MySQL 8.0 does not take its name there.
+    if (type.collation !== undefined && type.collation !== "binary") text += ` COLLATE ${this.#collation(type.collation)}`;
     return text;
   }
 
@@ -297,7 +302,8 @@ class Printer {
   }
 
   column(column: ColumnSpec): string {
-    let text = `${quote(column.name)} ${this.type(column.type)}`;
+    const compressed = column.attributes?.find(isCompressed);
+    let text = `${quote(column.name)} ${this.type(column.type, compressed === undefined ? "" : this.#attribute(compressed, column.name))}`;
     // MariaDB takes it as a part of the type.
     if (column.type.srid !== undefined && this.#dialect === "mariadb") text += ` REF_SYSTEM_ID=${column.type.srid}`;
     if (column.rowBound !== undefined) {
@@ -314,14 +320,14 @@ class Printer {
     if (column.type.srid !== undefined && this.#dialect === "mysql") text += ` SRID ${column.type.srid}`;
     if (column.invisible) {
       if (this.#dialect === "tidb") this.#note(`column ${column.name} is visible: TiDB has no invisible columns`);
-      else text += " INVISIBLE";
+      else text += this.#dialect === "mysql" ? " /*!80023 INVISIBLE */" : " INVISIBLE"; // older ones have it visible
     }
     if (column.defaultSql !== undefined) text += ` DEFAULT ${this.#default(column.defaultSql, column.type)}`;
     if (column.onUpdateSql !== undefined) text += ` ON UPDATE ${column.onUpdateSql}`;
     if (column.autoIncrement) text += " AUTO_INCREMENT";
     for (const key of column.keys ?? []) text += key === "primary" ? " PRIMARY KEY" : " UNIQUE KEY";
     if (column.comment !== undefined) text += ` COMMENT ${stringSql(column.comment)}`;
-    for (const attribute of column.attributes ?? []) text += this.#attribute(attribute, column.name);
+    for (const attribute of column.attributes ?? []) if (!isCompressed(attribute)) text += this.#attribute(attribute, column.name);
     for (const check of column.checks ?? []) {
       const printed = this.#check(check);
       if (printed !== undefined) text += ` ${printed}`;

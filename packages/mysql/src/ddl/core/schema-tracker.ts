@@ -29,7 +29,7 @@ export interface TrackerOptions {
 export interface SessionFacts {
   readonly defaultSchema?: string;
   readonly explicitDefaultsForTimestamp?: boolean;
-  /** Charset → default collation. */
+  /** Charset → default collation; then the server's own do not count. */
   readonly collations?: Readonly<Record<string, string>>;
   /** Of the default schema, for schemas that are not tracked. */
   readonly schemaCollation?: string;
@@ -111,7 +111,7 @@ function contextOf(
     version: options.version ?? latestVersion,
     charset: schema.charset,
     collation: schema.collation,
-    collations: { ...serverDefaults.collations, ...session?.collations },
+    collations: session?.collations ?? serverDefaults.collations ?? {},
     explicitDefaultsForTimestamp: session?.explicitDefaultsForTimestamp ?? serverDefaults.explicitDefaultsForTimestamp ?? true,
     fromServer,
   };
@@ -245,17 +245,21 @@ class Tracker implements SchemaTracker {
     return { schema: this.#stored(schema), name: this.#stored(table.name) };
   }
 
-  /** A schema that nobody told of has the server's defaults, or those of the session. */
+  /** As the log says it is; where it does not, as it was told of; else with the server's defaults. */
   #schemaFor(name: string, session: SessionFacts | undefined): TrackedSchema {
     const known = this.#schemas.get(this.#key(name));
-    if (known !== undefined) return known;
-    const server = serverSchema(this.#options, name);
     const collation =
       session?.defaultSchema !== undefined && this.#key(session.defaultSchema) === this.#key(name) ? session.schemaCollation : undefined;
+    if (known !== undefined && collation === undefined) return known;
+    const server = serverSchema(this.#options, name);
     const definition =
       collation === undefined
         ? server
         : { name, ...resolveCharset({ collation }, server, { flavor: this.#options.flavor, collations: {} }) };
+    if (known !== undefined) {
+      known.definition = { ...definition, name: known.definition.name };
+      return known;
+    }
     const created = { definition, tables: new Map<string, TableDefinition>() };
     this.#schemas.set(this.#key(name), created);
     return created;
@@ -410,7 +414,8 @@ class Tracker implements SchemaTracker {
   #alterDatabase(given: string | undefined, options: DatabaseOptions, session: SessionFacts): readonly TrackedChange[] {
     const name = given ?? session.defaultSchema;
     if (name === undefined) return refuse("ALTER DATABASE without a name, and no schema is chosen");
-    const tracked = this.#schemaFor(this.#stored(name), session);
+    // The session's collation is that of the schema it is in, which need not be this one.
+    const tracked = this.#schemaFor(this.#stored(name), undefined);
     const parent = options.charset === "default" ? serverSchema(this.#options, name) : tracked.definition;
     tracked.definition = { name: tracked.definition.name, ...resolveCharset(options, parent, this.#context(parent, session)) };
     return [{ kind: "schemaAltered", schema: tracked.definition }];

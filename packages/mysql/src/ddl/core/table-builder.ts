@@ -58,7 +58,8 @@ export function resolveCharset(
   parent: { readonly charset: string; readonly collation: string },
   context: Pick<BuildContext, "flavor" | "collations">,
 ): { charset: string; collation: string } {
-  const charsetGiven = given.charset === undefined || given.charset === "default" ? undefined : canonicalCharset(given.charset);
+  const isDefault = given.charset === "default";
+  const charsetGiven = given.charset === undefined || isDefault ? undefined : canonicalCharset(given.charset);
   if (given.collation !== undefined && given.collation !== "default") {
     const collation = canonicalCollation(given.collation);
     const charset = charsetOfCollation(collation);
@@ -67,9 +68,15 @@ export function resolveCharset(
     const own = charsetGiven ?? parent.charset;
     return { charset: own, collation: `${own}_${collation}` };
   }
+  // MariaDB: the parent's charset with the charset's own collation, neither the parent's nor what the server has in its place.
+  if (isDefault && context.flavor === "mariadb")
+    return { charset: parent.charset, collation: defaultCollation(parent.charset, context.flavor) };
   if (charsetGiven === undefined) return { charset: parent.charset, collation: parent.collation };
   return { charset: charsetGiven, collation: defaultCollation(charsetGiven, context.flavor, context.collations) };
 }
+
+/** MySQL that keeps CHECKs, and no longer names foreign keys after their index. */
+const mysqlConstraintsSince = 80_016;
 
 const displayWidths: Record<string, readonly [signed: number, unsigned: number]> = {
   tinyint: [4, 3],
@@ -304,6 +311,7 @@ export function setOptions(draft: Draft, options: readonly TableOption[]): void 
 
 /** `lastNumber`: of the names that the server made up so far. A new table counts from 1, whatever names are written in it. */
 export function addChecks(draft: Draft, specs: readonly CheckSpec[], context: BuildContext, lastNumber: number): void {
+  if (context.flavor === "mysql" && context.version < mysqlConstraintsSince) return; // read, and forgotten
   let number = lastNumber;
   for (const spec of specs) {
     let { name } = spec;
@@ -350,7 +358,8 @@ export function addKeys(
   for (const spec of foreignKeys) {
     generatedKeys.push(foreignKeyIndex(spec));
     // MariaDB names a foreign key for its index, when that has a name.
-    let name = spec.name ?? (context.flavor === "mariadb" ? spec.indexName : undefined);
+    const takesIndexName = context.flavor === "mariadb" || context.version < mysqlConstraintsSince;
+    let name = spec.name ?? (takesIndexName ? spec.indexName : undefined);
     if (name === undefined) {
       number += 1;
       name = `${draft.name}_ibfk_${number}`;

@@ -33,6 +33,7 @@ export function targetCreateTable(table: TableDefinition, options: TargetOptions
   if (vector !== undefined && options.version !== undefined && options.version < vectorSince[options.dialect]) {
     throw ddlErrors.noEqual([options.dialect, `the type vector (column ${vector.name})`]);
   }
+  if (options.dialect === "mariadb") refuseGeneratedKey(table);
   const notes = new Set<string>();
   const statement = definitionToStatement(table);
   const withExists: CreateTable = options.ifNotExists === false ? statement : { ...statement, ifNotExists: true };
@@ -44,6 +45,15 @@ export function targetCreateTable(table: TableDefinition, options: TargetOptions
     },
   );
   return { sql, notes: [...notes] };
+}
+
+/** MySQL takes a stored generated column into a primary key, MariaDB does not. */
+function refuseGeneratedKey(table: TableDefinition): void {
+  const primary = table.indexes.find(({ kind }) => kind === "primary");
+  const generated = table.columns.find(
+    (column) => column.generated !== undefined && primary?.parts.some((part) => part.column?.toLowerCase() === column.name.toLowerCase()),
+  );
+  if (generated !== undefined) throw ddlErrors.noEqual(["mariadb", `a primary key over a generated column (${generated.name})`]);
 }
 
 /** The statement that makes the table; building it again gives the same structure. */

@@ -1,4 +1,4 @@
--- Column types, attributes and defaults. A line is a statement; [mariadb] or [mysql]: for that family only; !: the server refuses it.
+-- Column types, attributes and defaults. A line is a statement; [mariadb] or [mysql]: for that family only, [>=80020]: from that version on; !: the server refuses it.
 create table ints (a tinyint, b smallint unsigned, c mediumint zerofill, d int(5), e bigint(30) unsigned, f integer, g int4, h tinyint(1), i bool, j boolean default true, k int(6) zerofill)
 create table nums (a decimal, b decimal(5), c decimal(12,4) default 1.5, d numeric(8,2) unsigned default '3', e dec(3,1), f fixed(6,2) zerofill default 2, g float, h float(7,3) default 1.25, i double(10,2) default -3, j double precision, k real, l float(24), m float(25), n bit, o bit(17) default b'101', p bit(8) default 9)
 create table texts (a char, b char(10) default 'x', c varchar(20) not null default 'it''s', d text, e tinytext, f mediumtext, g longtext, h text(100), i text(300), j text(70000), k binary, l binary(4) default 'ab', m varbinary(10) default 'cd', n blob, o blob(100), p tinyblob, q mediumblob, r longblob, s long, t long varchar, u character varying(7), v national char(5), w nvarchar(6), x nchar(3), y long varbinary)
@@ -58,3 +58,5 @@ alter table js drop column b
 drop table if exists nope, ints
 truncate table ser
 drop table lat, dq
+[mariadb] create table squeezed (a varchar(10) compressed character set latin1 collate latin1_bin not null default 'x', b text compressed charset utf8mb4, c blob compressed)
+[mariadb] alter table squeezed add column d varchar(30) compressed character set utf8mb4 default 'y' after a, modify b mediumtext compressed

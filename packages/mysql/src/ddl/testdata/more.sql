@@ -44,8 +44,8 @@ alter table m10 add d varchar(20) as (reverse(concat('x', a))) virtual after a
 alter table m10 modify c bigint as (b + a + 1) stored
 alter table m10 drop column c
 alter table m10 drop key b, drop column b
-create table m11 (a int, key (a) comment 'it''s') comment='x' collate utf8mb4_bin charset utf8mb4
-create table m12 (a int) charset utf8mb4 collate utf8mb4_bin charset utf8mb4
+[>=80020] create table m11 (a int, key (a) comment 'it''s') comment='x' collate utf8mb4_bin charset utf8mb4
+[>=80020] create table m12 (a int) charset utf8mb4 collate utf8mb4_bin charset utf8mb4
 create table m13 like m12
 alter table m13 collate utf8mb4_general_ci
 alter table m13 add v varchar(9)
@@ -71,7 +71,7 @@ alter table m16 add index a_2 (b), add index (a)
 [mysql] create table m17 (a int, b json, key ((cast(json_extract(b, '$.x') as unsigned))), key mv ((cast(json_extract(b, '$.y') as unsigned array))), unique fu ((a + 1), a desc))
 [mysql] alter table m17 add c int invisible default 5 first
 [mysql] alter table m17 alter column c set visible
-[mysql] create table m18 (a int, b int default (a), c date default (current_date), d varchar(40) default (concat('a', uuid())), e text default ('abc'), f point default (point(1,2)))
+[mysql>=80020] create table m18 (a int, b int default (a), c date default (current_date), d varchar(40) default (concat('a', uuid())), e text default ('abc'), f point default (point(1,2)))
 [mariadb] create table m18 (a int, b int default (a + 1), c date default curdate(), d varchar(40) default concat('a', uuid()), e text default ('abc'), g datetime default (now() + interval 1 day), h int default (case when a > 1 then 2 else 3 end))
 [mariadb] create table m19 (id int primary key, a int, s date, e date, b int invisible, d varchar(100) compressed)
 [mariadb] alter table m19 modify d varchar(100), alter column a set default (b + 1)

@@ -32,3 +32,11 @@ alter table kw add `partition` int, add checksum int
 create table opt (a int) engine innodb default character set = utf8mb4 collate = utf8mb4_unicode_ci, comment 'o', row_format = compressed key_block_size 8 stats_persistent=1
 alter table opt row_format = default, key_block_size = 0 charset latin1
 alter table x1 engine=myisam
+alter database one collate utf8mb4_bin
+create table cd (a varchar(5), b varchar(5) collate utf8mb4_unicode_ci) charset latin1
+alter table cd convert to character set default
+alter table cd add column c varchar(5) character set utf8mb4
+[mariadb] create table ce (a varchar(5), b varchar(5) character set latin1) character set default
+[mariadb] alter table ce charset latin1
+[mariadb] alter table ce character set default
+create table cf (a varchar(5))
