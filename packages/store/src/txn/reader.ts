@@ -7,7 +7,7 @@ import { compareBytes } from "@skein/base";
 import type { Input } from "@skein/rpc";
 import type { EngineReader, KeyRange, Pair } from "../engine/engine.ts";
 import type { kvrpcpb } from "../wire/index.ts";
-import { isFenced, type KeyError, type KeyState, lockInfoOf, type Version } from "./core/key-state.ts";
+import { isFenced, type KeyError, type KeyState, type LockInfo, lockInfoOf, type Version } from "./core/key-state.ts";
 import { behind, decodeKey, encodeKey, keyOfVersion, maxTs, sameBytes, timestampOf, versionKey } from "./core/keys.ts";
 import { lockForReader, type ReadOptions } from "./core/read.ts";
 import { decodeLock, decodeWrite, type Lock, type Write } from "./core/records.ts";
@@ -214,9 +214,14 @@ export interface ScanRequest extends ReadOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Pairs in the order of the scan; a key with a lock in the way is a pair with an error. */
-export async function scan(reader: EngineReader, request: ScanRequest): Promise<KvPair[]> {
+/** Pairs in the order of the scan; a key with a lock in the way is a pair with an error. Null: more than `bytesMax`. */
+export async function scan(reader: EngineReader, request: ScanRequest & { readonly bytesMax: number }): Promise<KvPair[] | null> {
   const pairs: KvPair[] = [];
+  let bytes = 0;
+  const take = (pair: KvPair) => {
+    pairs.push(pair);
+    bytes += pairBytes + (pair.key?.length ?? 0) + (pair.value?.length ?? 0) + bytesOfLock(pair.error?.locked ?? null);
+  };
   if (request.limit === 0) return pairs;
   const locks = request.ignoreLocks ? null : new LockCursor(reader, request);
   const writes = new WriteCursor(reader, request);
@@ -228,15 +233,16 @@ export async function scan(reader: EngineReader, request: ScanRequest): Promise<
       const order = lock === null ? 1 : write === null ? -1 : compareBytes(lock.key, write.key) * (request.reverse ? -1 : 1);
       const found: KvPair | null = order <= 0 ? pairOfLock(reader, lock as HeldLock, request) : null;
       const isHidden = order <= 0 && (lock as HeldLock).verdict !== "passes";
-      if (found !== null) pairs.push(found);
+      if (found !== null) take(found);
       if (order >= 0 && !isHidden) {
         const visible = write as HeldWrite;
         if (visible.write.kind === "put")
-          pairs.push({
+          take({
             key: userKeyOf(visible.key),
             value: request.keysOnly ? new Uint8Array(0) : valueOf(reader, visible.key, visible.write),
           });
       }
+      if (bytes > request.bytesMax) return null;
       if (order <= 0 && locks !== null) lock = await locks.next();
       if (order >= 0) write = await writes.next();
     }
@@ -245,6 +251,17 @@ export async function scan(reader: EngineReader, request: ScanRequest): Promise<
     await writes.close();
   }
   return pairs;
+}
+
+/** What a pair of no length takes while it waits to be sent. */
+const pairBytes = 64;
+
+/** What a lock takes in an answer, roughly. */
+export function bytesOfLock(lock: LockInfo | null): number {
+  if (lock === null) return 0;
+  let bytes = pairBytes + (lock.key?.length ?? 0) + (lock.primary_lock?.length ?? 0);
+  for (const secondary of lock.secondaries ?? []) bytes += 8 + secondary.length;
+  return bytes;
 }
 
 function pairOfLock(reader: EngineReader, { key, lock, verdict }: HeldLock, request: ScanRequest): KvPair | null {
@@ -402,19 +419,25 @@ class WriteCursor {
   }
 }
 
+export interface FoundLock {
+  readonly key: Uint8Array;
+  readonly userKey: Uint8Array;
+  readonly lock: Lock;
+}
+
 /** Locks with `startTs` up to `maxVersion`, in key order. */
 export async function scanLocks(
   reader: EngineReader,
   range: KeyRange,
   options: {
     readonly limit: number;
-    /** Stops once the keys found have so many bytes. */
-    readonly keyBytesMax?: number;
+    /** Stops once what was found has so many. */
+    readonly bytesMax: number;
     readonly matches: (lock: Lock) => boolean;
     readonly signal?: AbortSignal;
   },
-): Promise<{ readonly key: Uint8Array; readonly userKey: Uint8Array; readonly lock: Lock }[]> {
-  const found: { key: Uint8Array; userKey: Uint8Array; lock: Lock }[] = [];
+): Promise<{ readonly found: readonly FoundLock[]; readonly bytes: number }> {
+  const found: FoundLock[] = [];
   let bytes = 0;
   for await (const block of reader.scan("lock", range)) {
     options.signal?.throwIfAborted();
@@ -424,11 +447,11 @@ export async function scanLocks(
       const lock = decodeLock(pair.value);
       if (!options.matches(lock)) continue;
       found.push({ key: pair.key.slice(), userKey, lock });
-      bytes += pair.key.length;
-      if (found.length === options.limit || bytes >= (options.keyBytesMax ?? Number.POSITIVE_INFINITY)) return found;
+      bytes += pair.key.length + bytesOfLock(lockInfoOf(userKey, lock));
+      if (found.length === options.limit || bytes >= options.bytesMax) return { found, bytes };
     }
   }
-  return found;
+  return { found, bytes };
 }
 
 function userKeyOf(key: Uint8Array): Uint8Array {

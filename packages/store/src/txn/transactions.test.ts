@@ -91,9 +91,9 @@ describe("requests of many keys", () => {
     const { regions, first, prewrite, commit, at } = start();
     const keys = Array.from({ length: 500 }, (_, i) => `k${String((i * 7) % 500).padStart(4, "0")}`);
     let walks = 0;
-    const { snapshot } = regions.engine;
+    const snapshot = regions.engine.snapshot.bind(regions.engine);
     regions.engine.snapshot = () => {
-      const plain = snapshot.call(regions.engine);
+      const plain = snapshot();
       return {
         get: (family, key) => plain.get(family, key),
         scan: (family, range, options) => {
@@ -160,6 +160,49 @@ describe("a range's removal", () => {
     expect([...(await scan(20n)), ...(await scan(20n, { start_key: bytes("k") }, "m"))]).toEqual(["a=a10", "m=m10"]);
     expect(await remove("", "k")).toEqual({});
     expect(await scan(20n)).toEqual([]);
+  });
+});
+
+describe("answers that would be too large", () => {
+  test("are given up as soon as that is known, and not when all of it was read", async () => {
+    const { regions, first, prewrite, commit, at } = start();
+    const keys = Array.from({ length: 30 }, (_, i) => `k${i}`);
+    const value = new Uint8Array(4 * 1024 * 1024);
+    for (const key of keys) {
+      await prewrite([key], 10n, { mutations: [kvrpcpb.Mutation.complete({ op: "Put", key: bytes(key), value })] });
+      await commit([key], 10n, 11n);
+    }
+    const snapshot = regions.engine.snapshot.bind(regions.engine);
+    let values = 0;
+    regions.engine.snapshot = () => {
+      const plain = snapshot();
+      return {
+        get: (family, key) => {
+          if (family === "default") values++;
+          return plain.get(family, key);
+        },
+        scan: (family, range, options) => plain.scan(family, range, options),
+        heads: (family, ranges, limit) => plain.heads(family, ranges, limit),
+        [Symbol.dispose]: () => plain[Symbol.dispose](),
+      };
+    };
+    const request = { version: 20n, limit: 1000 };
+    expect((await first.scan(kvrpcpb.ScanRequest.complete(request), at())).error?.abort).toContain("ask for fewer keys");
+    expect(values).toBeLessThan(15);
+    values = 0;
+    const batch = await first.batchGet(kvrpcpb.BatchGetRequest.complete({ version: 20n, keys: keys.map(bytes) }), at());
+    expect(batch.error?.abort).toContain("ask for fewer keys");
+    expect(values).toBeLessThan(15);
+    expect((await first.scan(kvrpcpb.ScanRequest.complete({ ...request, limit: 10 }), at())).pairs?.length).toBe(10);
+  });
+
+  test("also those of locks", async () => {
+    const { first, prewrite, at } = start();
+    const secondaries = Array.from({ length: 25 }, () => new Uint8Array(64 * 1024));
+    for (let i = 0; i < 35; i++) await prewrite([`k${i}`], 10n, { use_async_commit: true, secondaries });
+    const ask = (limit: number) => first.scanLock(kvrpcpb.ScanLockRequest.complete({ max_version: 100n, limit }), at());
+    expect((await ask(0)).error?.abort).toContain("ask for fewer");
+    expect((await ask(10)).locks?.length).toBe(10);
   });
 });
 

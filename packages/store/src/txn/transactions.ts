@@ -156,15 +156,14 @@ export class Transactions {
     const clipped = clip(range, region);
     const pairs = await scan(snapshot.reader, {
       ...options,
+      bytesMax: answerBytesMax,
       range: clipped,
       limit: request.limit,
       keysOnly: request.key_only,
       reverse: request.reverse,
       ...(context.signal === undefined ? {} : { signal: context.signal }),
     });
-    let bytes = 0;
-    for (const pair of pairs) bytes += (pair.key?.length ?? 0) + (pair.value?.length ?? 0);
-    return bytes > answerBytesMax ? tooMuch() : { pairs };
+    return pairs === null ? tooMuch() : { pairs };
   }
 
   /**
@@ -416,12 +415,12 @@ export class Transactions {
     using snapshot = await this.#kv.snapshot(context);
     const { startKey, endKey } = snapshot.region;
     const start = from !== null && compareBytes(from, startKey) > 0 ? from : startKey;
-    // Awaited: the snapshot ends with this function.
-    return await scanLocks(
+    const { found } = await scanLocks(
       snapshot.reader,
       { start, end: endKey },
-      { limit, keyBytesMax: resolveBytesMax, matches, ...(context.signal === undefined ? {} : { signal: context.signal }) },
+      { limit, bytesMax: resolveBytesMax, matches, ...(context.signal === undefined ? {} : { signal: context.signal }) },
     );
+    return found;
   }
 
   async scanLock(request: kvrpcpb.ScanLockRequest, context: RegionContext): Promise<Answer<kvrpcpb.ScanLockResponse>> {
@@ -434,10 +433,13 @@ export class Transactions {
     using snapshot = await this.#kv.snapshot(context);
     const locks = await scanLocks(snapshot.reader, clip(range, snapshot.region), {
       limit: request.limit === 0 ? Number.POSITIVE_INFINITY : request.limit,
+      bytesMax: answerBytesMax,
       matches: (lock) => lock.startTs <= maxVersion,
       ...(context.signal === undefined ? {} : { signal: context.signal }),
     });
-    return { locks: locks.map(({ userKey, lock }) => lockInfoOf(userKey, lock)) };
+    // Cut short it would look like all that there are.
+    if (locks.bytes >= answerBytesMax) return { error: tooMuch().error };
+    return { locks: locks.found.map(({ userKey, lock }) => lockInfoOf(userKey, lock)) };
   }
 
   // ── pessimistic locks ──
