@@ -925,6 +925,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   }
 
   #onUnreachable(storeId: number): void {
+    this.snapshots.unreachable(storeId);
     for (const peer of this.peers.values()) {
       const there = peerOn(peer.region, storeId);
       if (there === undefined) continue;

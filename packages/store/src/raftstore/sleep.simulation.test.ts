@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import type { Region } from "./core/region.ts";
+import type { Peer } from "./peer.ts";
+import type { RaftStore } from "./raft-store.ts";
 import { StoreCluster } from "./testing/cluster.ts";
 
 test("a region whose leader was moved while it slept sleeps again", async () => {
@@ -16,4 +18,53 @@ test("a region whose leader was moved while it slept sleeps again", async () => 
     await cluster.until("all sleep again", allSleep, 20_000);
     expect(cluster.leader(id)?.peer.id).toBe(other?.id);
   }
+});
+
+/** Regions of one that is split, all led by its leader, with voters on the first two stores. */
+async function manyRegions(cluster: StoreCluster, count: number): Promise<number[]> {
+  await cluster.start(2);
+  const { id } = cluster.pd.firstRegion as Region;
+  const { store } = cluster.leader(id) as { readonly store: RaftStore };
+  const keys = Array.from({ length: count - 1 }, (_, i) => new TextEncoder().encode(`k${String(i).padStart(4, "0")}`));
+  await cluster.sim.complete(store.split(id, keys));
+  const ids = [...store.peers.keys()];
+  await cluster.until("all have leaders", () => ids.every((each) => cluster.leader(each) !== null), 60_000);
+  return ids;
+}
+
+test("many regions that wait for a snapshot get it as soon as others have theirs, and sleep again; then nothing ticks, is sent or written", async () => {
+  const cluster = new StoreCluster({ seed: 1, stores: 3, options: { snapshotsMax: 1 } });
+  const ids = await manyRegions(cluster, 60);
+  const everywhere = () => ids.flatMap((id) => cluster.peersOf(id));
+  const third = (cluster.machines[2] as { readonly storeId: number }).storeId;
+  for (const id of ids) {
+    const { store } = cluster.leader(id) as { readonly store: RaftStore };
+    cluster.quietly(store.changePeers(id, [{ kind: "addVoter", peerId: cluster.pd.nextId(), storeId: third }]));
+  }
+  // One at a time, in 300 ms. If each tried again now and then, as peers do whose messages were lost, it would take 5 s.
+  await cluster.until(
+    "all have their third replica",
+    () => everywhere().filter(({ isInitialized }) => isInitialized).length === 3 * ids.length,
+    1_500,
+  );
+  for (const [i, id] of ids.entries()) {
+    const { store, peer } = cluster.leader(id) as { readonly store: RaftStore; readonly peer: Peer };
+    const others = peer.region.peers.filter((other) => other.id !== peer.id);
+    store.transferLeader(id, others[i % 2]?.id ?? 0);
+  }
+  await cluster.until("their leaders have moved", () => new Set(ids.map((id) => cluster.leader(id)?.store)).size > 1, 6_000);
+  // Twenty ticks until a leader wants to sleep, and some for what its last entry brings with it.
+  await cluster.until("all sleep", () => everywhere().every(({ isAsleep }) => isAsleep), 10_000);
+  const work = () => [
+    cluster.messages.sent,
+    ...cluster.up.flatMap(({ store }) => [store.awakeCount, store.stats.turns, store.log.stats.frames]),
+  ];
+  const before = work();
+  let reports = 0;
+  cluster.pd.takes = () => ++reports > 0;
+  await cluster.sim.pass(60_000);
+  expect(work()).toEqual(before);
+  // The placement driver hears of each region once in five ticks of 100 ms, and of nothing else.
+  expect(reports).toBeGreaterThan(119 * ids.length);
+  expect(reports).toBeLessThan(121 * ids.length);
 });

@@ -50,12 +50,28 @@ function decodeHeader(bytes: Uint8Array): Header {
   return { from, to, raftTerm: input.varint(), index: input.varint(), term: input.varint(), region: decodeRegion(input) };
 }
 
+/** A peer that one of this store's leaders has to send a snapshot to. */
+interface Wanted {
+  readonly peer: Peer;
+  readonly to: number;
+  readonly storeId: number;
+  /** Of the leader. */
+  readonly term: number;
+}
+
 export class Snapshots {
   readonly #store: RaftStore;
   readonly #folder: string;
   sending = 0;
   receiving = 0;
   installing = 0;
+  /**
+   * Those that have no place yet, longest first. When many regions get a replica at once, each takes the place of one that is done: if
+   * they were refused and asked again with a later heartbeat, places would stay empty meanwhile, and all of them would be kept awake.
+   */
+  readonly #waiting = new Set<Wanted>();
+  /** Those that come in, and wait for a place here. */
+  readonly #arriving: (() => void)[] = [];
 
   constructor(store: RaftStore, folder: string) {
     this.#store = store;
@@ -88,16 +104,49 @@ export class Snapshots {
 
   /** What it holds is newer than what was asked for, or as new. The peer's Raft is told how it ended. */
   send(peer: Peer, to: number): void {
-    const store = this.#store;
     const storeId = peer.storeOf.get(to);
-    const ended = (isInstalled: boolean) => {
-      if (peer.isDestroyed || store.isClosed) return;
-      peer.raft.reportSnapshot(to, isInstalled);
-      store.markDirty(peer);
-    };
+    if (storeId === undefined) return this.#endLater(peer, to);
+    this.#waiting.add({ peer, to, storeId, term: peer.raft.term });
     // The core waits for word of it: not before it is done with this turn.
-    if (storeId === undefined || this.sending >= store.options.snapshotsMax || peer.kind !== "normal")
-      return void store.world.clock.timer(store.options.tickMs, () => ended(false));
+    this.#store.world.clock.afterTurn(() => this.#sendWaiting());
+  }
+
+  /** A store cannot be reached: what waits to be sent there would only keep the places of others. */
+  unreachable(storeId: number): void {
+    for (const wanted of this.#waiting) {
+      if (wanted.storeId !== storeId) continue;
+      this.#waiting.delete(wanted);
+      this.#endLater(wanted.peer, wanted.to);
+    }
+  }
+
+  #end(peer: Peer, to: number, isInstalled: boolean): void {
+    if (peer.isDestroyed || this.#store.isClosed) return;
+    peer.raft.reportSnapshot(to, isInstalled);
+    this.#store.markDirty(peer);
+  }
+
+  /** It was not sent. Not told at once: whatever was in the way may need a moment. */
+  #endLater(peer: Peer, to: number): void {
+    this.#store.world.clock.timer(this.#store.options.tickMs, () => this.#end(peer, to, false));
+  }
+
+  #sendWaiting(): void {
+    const store = this.#store;
+    for (const wanted of this.#waiting) {
+      if (store.isClosed || this.sending >= store.options.snapshotsMax) return;
+      this.#waiting.delete(wanted);
+      const { peer, to } = wanted;
+      // Somebody else leads by now, or the log was enough after all.
+      const isWanted = peer.isLeader && peer.raft.term === wanted.term && peer.raft.progress.get(to)?.state.kind === "snapshot";
+      if (peer.isDestroyed || !isWanted) continue;
+      if (peer.kind === "normal") this.#sendNow(wanted);
+      else this.#endLater(peer, to);
+    }
+  }
+
+  #sendNow({ peer, to, storeId }: Wanted): void {
+    const store = this.#store;
     this.sending++;
     const work = async (): Promise<void> => {
       try {
@@ -112,13 +161,13 @@ export class Snapshots {
         const header = encodeHeader({ from, to: { id: to, storeId }, raftTerm: peer.raft.term, index: applied, term: appliedTerm, region });
         await store.transport.sendSnapshot(storeId, header, this.#chunks(snapshot, region), store.signal);
         store.stats.snapshotsSent++;
-        ended(true);
+        this.#end(peer, to, true);
       } catch (error) {
         if (!store.isClosed) store.world.log.info("a snapshot was not delivered", { regionId: peer.regionId, to, reason: String(error) });
-        // Not at once: whoever refused it may need a moment.
-        if (!store.isClosed) store.world.clock.timer(store.options.tickMs, () => ended(false));
+        if (!store.isClosed) this.#endLater(peer, to);
       } finally {
         this.sending--;
+        this.#sendWaiting();
       }
     };
     store.background(work());
@@ -158,8 +207,7 @@ export class Snapshots {
     const header = decodeHeader(headerBytes);
     this.#answerOld(header);
     this.#check(header);
-    if (this.receiving >= store.options.snapshotsMax) throw new Error("too many snapshots are received");
-    this.receiving++;
+    await this.#arrive();
     const { disk } = store.world;
     const { region, index, term } = header;
     const path = this.pathOf(region.id, index, term);
@@ -183,11 +231,26 @@ export class Snapshots {
       } as const;
       if (!store.stepSnapshot(peer, message, { path, index, term, region })) await disk.remove(path);
     } finally {
-      this.receiving--;
+      this.#leave();
       await disk.remove(temporary);
     }
   }
   #next = 0;
+
+  /** Takes a place to receive with. What waits for one holds a connection and the first chunks: only some may. */
+  async #arrive(): Promise<void> {
+    const { snapshotsMax } = this.#store.options;
+    if (this.receiving < snapshotsMax) this.receiving++;
+    else if (this.#arriving.length < snapshotsMax * 2) await new Promise<void>((go) => this.#arriving.push(go));
+    else throw new Error("too many snapshots are received");
+  }
+
+  /** Whoever waits longest has the place now. */
+  #leave(): void {
+    const next = this.#arriving.shift();
+    if (next === undefined) this.receiving--;
+    else next();
+  }
 
   /** A leader that does not know how far this peer is learns it from the answer to what needs no data. */
   #answerOld({ from, to, raftTerm, index, term, region }: Header): void {

@@ -5,6 +5,7 @@ import type { RaftStoreStats } from "../raftstore/raft-store.ts";
 export interface MetricSources {
   readonly regionCount: () => number;
   readonly leaderCount: () => number;
+  readonly awakeCount: () => number;
   readonly raft: () => Readonly<RaftStoreStats>;
   readonly runningCommands: () => number;
   readonly waitingLocks: () => number;
@@ -36,6 +37,10 @@ export function createStoreMetrics(sources: MetricSources): StoreMetrics {
   gauge("tikv_raftstore_region_count", "regions of this store, and those that it leads", ["type"], (each) => {
     each.set({ type: "region" }, sources.regionCount());
     each.set({ type: "leader" }, sources.leaderCount());
+  });
+  gauge("tikv_raftstore_hibernated_peer_state", "peers whose clocks run, and those that sleep", ["state"], (each) => {
+    each.set({ state: "awaken" }, sources.awakeCount());
+    each.set({ state: "hibernated" }, sources.regionCount() - sources.awakeCount());
   });
   gauge("tikv_scheduler_contex_total", "commands under way", [], (each) => each.set(sources.runningCommands()));
   gauge("tikv_lock_manager_waiter_count", "pessimistic locks that wait for others", [], (each) => each.set(sources.waitingLocks()));

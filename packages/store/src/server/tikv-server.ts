@@ -138,6 +138,7 @@ export async function startTikvServer(
   const metrics = createStoreMetrics({
     regionCount: () => store.peers.size,
     leaderCount: () => leadersOf(store).length,
+    awakeCount: () => store.awakeCount,
     raft: () => store.stats,
     runningCommands: () => transactions.scheduler.running,
     waitingLocks: () => transactions.waits.count,
