@@ -1,4 +1,5 @@
-import { nodeWorld } from "@skein/base";
+import { nodeWorld, seededRandom } from "@skein/base";
+import type { MemoryRegions } from "@skein/store/testing";
 import { describe, expect, test } from "vitest";
 import { kvErrors } from "../errors.ts";
 import { startTestCluster } from "../testing/cluster.ts";
@@ -156,4 +157,49 @@ test("checksums add up over regions", async () => {
   await it.split(["k00050"], true);
   expect(await raw.checksum(all)).toEqual(before);
   expect(before.keys).toBe(100);
+});
+
+describe("a write whose leader stepped down with it", () => {
+  /** The next write is committed, and nobody knows. */
+  const lossy = () => {
+    let held: { readonly reached: () => void; readonly gate: Promise<void> } | null = null;
+    const random = { ...seededRandom(1), below: (limit: number) => limit - 1, chance: () => true };
+    const pause = async (point: "snapshot" | "apply") => {
+      if (point === "snapshot" || held === null) return;
+      held.reached();
+      await held.gate;
+    };
+    const lose = async (regions: MemoryRegions, write: () => Promise<unknown>) => {
+      const gate = Promise.withResolvers<void>();
+      const reached = Promise.withResolvers<void>();
+      held = { reached: reached.resolve, gate: gate.promise };
+      const outcome = write().then(
+        () => "done",
+        (error: unknown) => error,
+      );
+      await reached.promise;
+      held = null;
+      await regions.newTerm(regions.regions()[0]?.id ?? 0);
+      gate.resolve();
+      return outcome;
+    };
+    return { regions: { random, pause }, lose };
+  };
+
+  test("is not sent again when that was not asked for", async () => {
+    const { regions, lose } = lossy();
+    await using it = await startTestCluster(world, { regions });
+    const raw = it.client.raw({ repeatLostWrites: false });
+    await raw.put(bytes("k"), bytes("0"));
+    const outcome = await lose(it.regions, () => raw.put(bytes("k"), bytes("1")));
+    expect(kvErrors.writeUndetermined.is(outcome)).toBe(true);
+    expect(text(await raw.get(bytes("k")))).toBe("1");
+  });
+
+  test("is sent again else", async () => {
+    const { regions, lose } = lossy();
+    await using it = await startTestCluster(world, { regions });
+    const raw = it.client.raw();
+    expect(await lose(it.regions, () => raw.put(bytes("k"), bytes("1")))).toBe("done");
+  });
 });

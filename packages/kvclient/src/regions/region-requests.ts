@@ -99,6 +99,7 @@ export class RegionRequests {
       }
       const refusal = answer.region_error;
       if (refusal === null) return answer;
+      if (refusal.is_undetermined) options.onUnknown?.(kvErrors.refused([`a request to region ${region.id}`, refusal.message]));
       if ((await this.deal(region, replica, refusal, tried, patience)) === "moved") return moved;
     }
   }

@@ -2,7 +2,7 @@
 import type { World } from "@skein/base";
 import { createPdClient } from "@skein/placement/client";
 import { type MemoryPd, startMemoryPd } from "@skein/placement/testing";
-import { createMemoryRegions, type MemoryRegions, type MemoryTikv, startMemoryTikv } from "@skein/store/testing";
+import { createMemoryRegions, type MemoryRegions, type MemoryRegionsOptions, type MemoryTikv, startMemoryTikv } from "@skein/store/testing";
 import { encodeKey } from "@skein/store/wire";
 import { createKvClient, type KvClient } from "../kv-client.ts";
 
@@ -20,11 +20,12 @@ export interface TestClusterOptions {
   /** Default 3. */
   readonly stores?: number;
   readonly enableTtl?: boolean;
+  readonly regions?: Omit<MemoryRegionsOptions, "storeIds">;
 }
 
 export async function startTestCluster(world: World, options: TestClusterOptions = {}): Promise<TestCluster> {
   const storeIds = Array.from({ length: options.stores ?? 3 }, (_, at) => at + 1);
-  const regions = createMemoryRegions({ storeIds });
+  const regions = createMemoryRegions({ ...options.regions, storeIds });
   const pd = await startMemoryPd(world, {
     regions: () =>
       regions.regions().map((region) => {

@@ -74,7 +74,7 @@ export function regionErrorOf({ reason, message }: RegionError): Input<errorpb.E
       return { message, mismatch_peer_id: { request_peer_id: reason.requestPeerId, store_peer_id: reason.storePeerId } };
     case "undetermined":
       // The field's clients repeat on this one; all transactional requests may be repeated.
-      return { message: reason.message, stale_command: {} };
+      return { message: reason.message, stale_command: {}, is_undetermined: true };
     default:
       return assertNever(reason);
   }

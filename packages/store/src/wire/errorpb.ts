@@ -1,5 +1,5 @@
 /** Why a region refused a request. */
-import { big, bytes, embed, many, message, text, u32, u64 } from "@skein/rpc";
+import { bool, big, bytes, embed, many, message, text, u32, u64 } from "@skein/rpc";
 import { metapb } from "@skein/placement/wire";
 
 export type NotLeader = { readonly region_id: number; readonly leader: metapb.Peer | null };
@@ -110,6 +110,11 @@ export type Error = {
   readonly is_witness: IsWitness | null;
   readonly mismatch_peer_id: MismatchPeerId | null;
   readonly bucket_version_not_match: BucketVersionNotMatch | null;
+  /**
+   * Beside `stale_command`: it is not known whether it was done. Of our own, and skipped by the field's clients: they have a word
+   * for it, too, but give up on it where repeating is right.
+   */
+  readonly is_undetermined: boolean;
 };
 export const Error = message<Error>("errorpb.Error", {
   message: text(1),
@@ -133,4 +138,5 @@ export const Error = message<Error>("errorpb.Error", {
   is_witness: embed(19, IsWitness),
   mismatch_peer_id: embed(20, MismatchPeerId),
   bucket_version_not_match: embed(21, BucketVersionNotMatch),
+  is_undetermined: bool(1001),
 });
