@@ -3,10 +3,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nodeWorld } from "@skein/base";
-import { planTopology, startRegionCluster } from "@skein/cli";
-import { createKvClient } from "@skein/kvclient";
+import { planTopology } from "@skein/cli";
 import { serverErrors } from "@skein/servers";
 import { expect, test } from "vitest";
+import { openCluster } from "../support/region-cluster.ts";
 
 const world = nodeWorld();
 const value = Buffer.alloc(8 * 1024, "v");
@@ -14,7 +14,7 @@ const key = (number: number) => Buffer.from(`full/${String(number).padStart(6, "
 
 test("one of three disks is full: writes go on; all are full: writes are refused, what was acknowledged stays, room heals", async () => {
   if (process.getuid?.() !== 0) throw serverErrors.programMissing(["a small file system, which takes root to mount,"]);
-  const folder = await mkdtemp(join(tmpdir(), "skein-full-"));
+  const folder = await mkdtemp(join(tmpdir(), "skein-disks-"));
   const names = ["store-1", "store-2", "store-3"];
   const mounts: string[] = [];
   try {
@@ -26,13 +26,12 @@ test("one of three disks is full: writes go on; all are full: writes are refused
       mounts.push(mount);
     }
     const dataFolders = new Map(names.map((name, i) => [name, join(mounts[i] ?? "", "data")]));
-    await using cluster = await startRegionCluster(world, folder, {
+    await using opened = await openCluster(world, "full", {
       topology: planTopology({ pds: 1, stores: 3, labels: [] }),
       network: "loopback",
       dataFolders,
     });
-    await cluster.untilReady();
-    await using client = createKvClient(world, { endpoints: cluster.pdEndpoints });
+    const { cluster, client } = opened;
     const raw = client.raw({ patienceMs: 4_000 });
     let acknowledged = 0;
     const write = async (count: number) => {

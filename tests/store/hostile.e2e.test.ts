@@ -5,19 +5,18 @@
  * After each family: the same processes live, they are small, and one who means well is served.
  */
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { crc32, gzipSync } from "node:zlib";
 import { nodeWorld, seededRandom } from "@skein/base";
-import { httpCall, planTopology, type RegionCluster, type RegionProcess, startRegionCluster } from "@skein/cli";
-import { createKvClient, type KvClient } from "@skein/kvclient";
+import { httpCall, planTopology, type RegionCluster, type RegionProcess } from "@skein/cli";
+import type { KvClient } from "@skein/kvclient";
 import { pdpb } from "@skein/placement/wire";
 import { createRpcClient, type Input, isRpcError, type RpcClient, type UnaryMethod } from "@skein/rpc";
 import { encodeKey, type kvrpcpb, tikvpb } from "@skein/store/wire";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { type OpenCluster, openCluster } from "../support/region-cluster.ts";
 
 const world = nodeWorld();
 const random = seededRandom(4);
@@ -27,7 +26,7 @@ const residentMibMax = 1024;
 const largest = 0xffff_ffff_ffff_ffffn;
 const rowCount = 200;
 
-let folder: string;
+let opened: OpenCluster;
 let cluster: RegionCluster;
 let client: KvClient;
 let pd: RegionProcess;
@@ -43,15 +42,13 @@ const processes = () => [...cluster.pds, ...cluster.stores];
 const row = (number: number) => Buffer.from(`row/${String(number).padStart(4, "0")}`);
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "skein-hostile-"));
-  cluster = await startRegionCluster(world, folder, {
+  opened = await openCluster(world, "hostile", {
     topology: planTopology({ pds: 1, stores: 2, labels: [] }),
     network: "loopback",
     pdConfig: "[replication]\nmax-replicas = 2\n",
   });
-  await cluster.untilReady();
+  ({ cluster, client } = opened);
   [pd] = cluster.pds as [RegionProcess];
-  client = createKvClient(world, { endpoints: cluster.pdEndpoints });
   const raw = client.raw();
   await raw.batchPut(Array.from({ length: rowCount }, (_, i) => ({ key: row(i), value: row(i) })));
   await client.transact(async (transaction) => {
@@ -72,9 +69,7 @@ beforeAll(async () => {
 afterAll(async () => {
   toPd?.close();
   toStore?.close();
-  await client?.close();
-  await cluster?.[Symbol.asyncDispose]();
-  await rm(folder, { recursive: true, force: true });
+  await opened?.[Symbol.asyncDispose]();
 });
 
 afterEach(async () => {

@@ -2,14 +2,13 @@
  * The two-centre document's topology and commands as they stand, on real processes: two voters in the east, one voter and one learner in
  * the west, with the data readable all along; then back by the file that was saved before.
  */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { nodeWorld } from "@skein/base";
-import { planTopology, type RegionCluster, startRegionCluster } from "@skein/cli";
-import { createKvClient } from "@skein/kvclient";
+import { planTopology, type RegionCluster } from "@skein/cli";
 import { checkoutFolder } from "@skein/servers";
 import { expect, test } from "vitest";
+import { openCluster } from "../support/region-cluster.ts";
 
 const world = nodeWorld();
 const labels = [
@@ -45,50 +44,44 @@ async function untilLayout(cluster: RegionCluster, wanted: string): Promise<void
 }
 
 test("rule.json and both rule-bundle commands give the topology that the document describes", { timeout: 180_000 }, async () => {
-  const folder = await mkdtemp(join(tmpdir(), "skein-two-centres-"));
-  try {
-    const topology = planTopology({ pds: 1, stores: 4, labels });
-    await using cluster = await startRegionCluster(world, folder, { topology, network: "auto", pdConfig });
-    await cluster.untilReady();
-    await using client = createKvClient(world, { endpoints: cluster.pdEndpoints });
-    const raw = client.raw();
-    const key = (index: number) => new TextEncoder().encode(`k${index}`);
-    for (let index = 0; index < 50; index++) await raw.put(key(index), key(index));
+  const topology = planTopology({ pds: 1, stores: 4, labels });
+  await using opened = await openCluster(world, "two-centres", { topology, network: "auto", pdConfig });
+  const { folder, cluster, client } = opened;
+  const raw = client.raw();
+  const key = (index: number) => new TextEncoder().encode(`k${index}`);
+  for (let index = 0; index < 50; index++) await raw.put(key(index), key(index));
 
-    await writeFile(
-      join(folder, "rule.json"),
-      await readFile(join(checkoutFolder, "packages/placement/src/rules/testing/rule.json"), "utf8"),
-    );
-    const pdCtl = async (line: string) => {
-      const run = await world.processes.run("sh", ["-c", line.replace("pd-ctl", join(checkoutFolder, "bin/pd-ctl"))], {
-        cwd: folder,
-        env: { PD_ADDR: `http://${cluster.pdEndpoints[0]}` },
-      });
-      return { out: run.stdout.trimEnd(), err: run.stderr.trimEnd(), code: run.code };
-    };
-    expect(await pdCtl('pd-ctl config placement-rules rule-bundle load --out="default.json"')).toEqual({
-      out: "rule group saved to file default.json",
-      err: "",
-      code: 0,
+  await writeFile(
+    join(folder, "rule.json"),
+    await readFile(join(checkoutFolder, "packages/placement/src/rules/testing/rule.json"), "utf8"),
+  );
+  const pdCtl = async (line: string) => {
+    const run = await world.processes.run("sh", ["-c", line.replace("pd-ctl", join(checkoutFolder, "bin/pd-ctl"))], {
+      cwd: folder,
+      env: { PD_ADDR: `http://${cluster.pdEndpoints[0]}` },
     });
-    const tried = await pdCtl('pd-ctl config placement-rules rule-bundle save --in="rule.json" --dry-run');
-    expect(tried.out).toContain("1 peer added");
-    expect(await pdCtl('pd-ctl config placement-rules rule-bundle save --in="rule.json"')).toEqual({
-      out: '"Update rules and groups successfully."',
-      err: "warning: rule pd/zone-west stands more than once in one file: the one with role learner and count 1 is kept as pd/zone-west-2",
-      code: 0,
-    });
-    await untilLayout(cluster, "east Voter, east Voter, west Learner, west Voter");
-    for (let index = 0; index < 50; index++) expect(await raw.get(key(index))).toEqual(key(index));
+    return { out: run.stdout.trimEnd(), err: run.stderr.trimEnd(), code: run.code };
+  };
+  expect(await pdCtl('pd-ctl config placement-rules rule-bundle load --out="default.json"')).toEqual({
+    out: "rule group saved to file default.json",
+    err: "",
+    code: 0,
+  });
+  const tried = await pdCtl('pd-ctl config placement-rules rule-bundle save --in="rule.json" --dry-run');
+  expect(tried.out).toContain("1 peer added");
+  expect(await pdCtl('pd-ctl config placement-rules rule-bundle save --in="rule.json"')).toEqual({
+    out: '"Update rules and groups successfully."',
+    err: "warning: rule pd/zone-west stands more than once in one file: the one with role learner and count 1 is kept as pd/zone-west-2",
+    code: 0,
+  });
+  await untilLayout(cluster, "east Voter, east Voter, west Learner, west Voter");
+  for (let index = 0; index < 50; index++) expect(await raw.get(key(index))).toEqual(key(index));
 
-    expect((await pdCtl('pd-ctl config placement-rules rule-bundle save --in="default.json"')).err).toBe("");
-    for (const endMs = world.clock.monotonicMs() + 40_000; ; await world.clock.sleep(200)) {
-      const regions = await layout(cluster);
-      if (regions.every((region) => region.split(", ").length === 3 && !region.includes("Learner"))) break;
-      if (world.clock.monotonicMs() > endMs) throw new Error(`not back: ${regions.join("\n")}\n${await cluster.logs()}`);
-    }
-    for (let index = 0; index < 50; index++) expect(await raw.get(key(index))).toEqual(key(index));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+  expect((await pdCtl('pd-ctl config placement-rules rule-bundle save --in="default.json"')).err).toBe("");
+  for (const endMs = world.clock.monotonicMs() + 40_000; ; await world.clock.sleep(200)) {
+    const regions = await layout(cluster);
+    if (regions.every((region) => region.split(", ").length === 3 && !region.includes("Learner"))) break;
+    if (world.clock.monotonicMs() > endMs) throw new Error(`not back: ${regions.join("\n")}\n${await cluster.logs()}`);
   }
+  for (let index = 0; index < 50; index++) expect(await raw.get(key(index))).toEqual(key(index));
 });

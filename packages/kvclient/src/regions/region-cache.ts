@@ -1,9 +1,10 @@
 /** Where keys are: regions as the placement driver and the stores told, kept until an answer shows that they changed. */
-import type { TlsFiles, World } from "@skein/base";
+import { compareBytes, type TlsFiles, type World } from "@skein/base";
 import type { PdClient, RegionInfo } from "@skein/placement/client";
 import type { metapb } from "@skein/placement/wire";
 import { decodeKey, encodeKey } from "@skein/store/wire";
 import { type CachedRegion, type RegionFacts, RegionIndex } from "../core/region-index.ts";
+import { inRange } from "../core/keys.ts";
 import { kvErrors } from "../errors.ts";
 import type { Patience } from "../patience.ts";
 import { StoreConnection } from "./store-connection.ts";
@@ -14,6 +15,13 @@ export type KeyMode = "raw" | "txn";
 const noBytes = new Uint8Array(0);
 /** Regions that one look into the placement driver brings at most. */
 const scanRegionsMax = 128;
+
+/** The first region begins with the empty key: only "before" it the empty key means the end. */
+function holds({ startKey, endKey }: RegionFacts, where: "at" | "before", key: Uint8Array): boolean {
+  if (where === "at") return inRange(key, startKey, endKey);
+  if (key.length === 0) return endKey.length === 0;
+  return compareBytes(startKey, key) < 0 && (endKey.length === 0 || compareBytes(key, endKey) <= 0);
+}
 
 export class RegionCache {
   readonly mode: KeyMode;
@@ -127,8 +135,11 @@ export class RegionCache {
   private async load(where: "at" | "before", key: Uint8Array, patience: Patience): Promise<CachedRegion> {
     for (;;) {
       const info = await this.look(where, key);
-      // The first region begins with the empty key, which has an encoding: only "before" an empty key means the end.
-      if (info !== null && info.meta.peers.length > 0) return this.take(info);
+      if (info !== null && info.meta.peers.length > 0) {
+        const region = this.take(info);
+        // What is known may be newer than what the placement driver says of a key that it has not heard of since a split.
+        if (holds(region, where, key)) return region;
+      }
       await patience.wait("placement", kvErrors.refused(["a look for a region", "the placement driver knows none that holds the key"]));
     }
   }
@@ -148,8 +159,12 @@ export class RegionCache {
     if (where === "at") {
       // The neighbours come along: who asks for one key soon asks for the next.
       const regions = await this.pd.scanRegions(encoded, noBytes, scanRegionsMax);
-      for (const region of regions.slice(1)) if (region.meta.peers.length > 0 && region.leader !== null) this.take(region);
-      return regions[0] ?? null;
+      const first = regions[0];
+      // In a hole, as between the halves of a split of which one was heard of, the list begins behind it: who takes what is first
+      // there for what holds the key reads past all that is in the hole.
+      const isThere = first !== undefined && compareBytes(first.meta.startKey, encoded) <= 0;
+      for (const region of regions.slice(isThere ? 1 : 0)) if (region.meta.peers.length > 0 && region.leader !== null) this.take(region);
+      return isThere ? first : this.pd.getRegion(encoded);
     }
     if (key.length === 0) {
       // No key is behind all others; 0xFF… is behind all that one meets.
