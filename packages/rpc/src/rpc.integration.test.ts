@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from "node:fs/promises";
+import { connect as connectHttp2, constants } from "node:http2";
 import { get } from "node:https";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -141,6 +142,36 @@ describe("one port", () => {
   test("says which address is taken", async () => {
     const { port } = await serve();
     await expect(createServer(world, { host: "127.0.0.1", port })).rejects.toMatchObject({ code: 62001 });
+  });
+});
+
+describe("plain HTTP over HTTP/2", () => {
+  test("more requests at once than the limit are refused, those within it answered; a body that does not come is cut", async () => {
+    const answers: (() => void)[] = [];
+    const { port } = await serve({
+      limits: { pipelinedMax: 2, requestMs: 100 },
+      http: (request, response) => {
+        request.resume();
+        if (request.method === "GET") answers.push(() => response.end(request.url));
+      },
+    });
+    const session = connectHttp2(`http://127.0.0.1:${port}`);
+    const ask = (path: string, method = "GET") => {
+      const stream = session.request({ ":path": path, ":method": method }, { endStream: method === "GET" });
+      return new Promise<string>((resolve) => {
+        let text = "";
+        stream.on("data", (part: Buffer) => (text += part.toString()));
+        stream.on("error", () => {});
+        stream.on("close", () => resolve(stream.rstCode === constants.NGHTTP2_NO_ERROR ? text : `cut ${stream.rstCode}`));
+      });
+    };
+    const first = [ask("/1"), ask("/2")];
+    await expect.poll(() => answers.length).toBe(2);
+    expect(await ask("/3")).toBe(`cut ${constants.NGHTTP2_REFUSED_STREAM}`);
+    for (const answer of answers) answer();
+    expect(await Promise.all(first)).toEqual(["/1", "/2"]);
+    expect(await ask("/4", "POST")).toMatch(/^cut /);
+    session.destroy();
   });
 });
 
@@ -299,6 +330,33 @@ describe("with TLS", () => {
       request.on("error", reject);
     });
     expect(body).toBe("GET /status 0");
+  });
+
+  test.each([["--http1.1"], ["--http2"], ["--silent"]])("plain HTTP is answered by either protocol: curl %s", async (option) => {
+    const { port } = await serve({
+      tls,
+      http: (request, response) => {
+        let size = 0;
+        request.on("data", (chunk: Buffer) => (size += chunk.length));
+        request.on("end", () => {
+          response.writeHead(200, { "content-type": "text/plain" });
+          response.end(`${request.method} ${request.url} ${size} ${request.headers.host} ${request.httpVersion}`);
+        });
+      },
+    });
+    const curl = async (...args: string[]) => {
+      const { stdout, stderr, code } = await world.processes.run(
+        "curl",
+        ["--silent", "--show-error", option, "--cacert", join(folder, "cert.pem"), ...args, `https://localhost:${port}/status?a=b`],
+        { input: "y".repeat(300_000) },
+      );
+      return code === 0 ? stdout : stderr;
+    };
+    const version = option === "--http1.1" ? "1.1" : "2.0";
+    expect(await curl()).toBe(`GET /status?a=b 0 localhost:${port} ${version}`);
+    expect(await curl("--data-binary", "@-")).toBe(`POST /status?a=b 300000 localhost:${port} ${version}`);
+    using client = createRpcClient(world, `https://localhost:${port}`, { tls });
+    expect(await client.call(service, "Say", { text: "you" })).toMatchObject({ text: "hello you" });
   });
 
   test("a client without a certificate is not served where one is asked for", async () => {

@@ -1,30 +1,25 @@
 /**
- * One port for gRPC, HTTP/1 and, where wanted, a protocol of our own: the first bytes of a connection tell which it speaks. gRPC
- * clients begin with HTTP/2's preface.
+ * One port for gRPC, HTTP and, where wanted, a protocol of our own: the first bytes of a connection tell which it speaks. gRPC clients
+ * begin with HTTP/2's preface; so do others where TLS let them agree on it.
  *
- *   world.network.listen ─ connection ─ first bytes ─┬─ "PRI * HTTP/2.0" → grpc-js
- *                                                    ├─ `prefixed.prefix`  → `prefixed.onConnection`
- *                                                    └─ else             → node:http → `http`
+ *   world.network.listen ─ connection ─ first bytes ─┬─ "PRI * HTTP/2.0" → node:http2 ─┬─ gRPC → services
+ *                                                    │                                 └─ else → `http`
+ *                                                    ├─ `prefixed.prefix` → `prefixed.onConnection`
+ *                                                    └─ else              → node:http → `http`
  *
- * Limits: connections, the time to the first bytes, header size, the time of a whole request, gRPC message size.
+ * Limits: connections, the time to the first bytes, header size, the time of a whole request, the size of a gRPC message, and the bytes
+ * of all that have come and are not dealt with.
  */
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import {
-  type Metadata,
-  Server as GrpcServer,
-  ServerCredentials,
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type sendUnaryData,
-  type UntypedServiceImplementation,
-  type ServiceDefinition,
-} from "@grpc/grpc-js";
-import { CodedError, type TlsFiles, type World } from "@skein/base";
-import { RpcError, rpcErrors } from "./errors.ts";
-import type { Message, MethodCodec, ServiceCodec } from "./schema.ts";
-import type { CallContext, Implementation, Route, StreamCall, StreamListener } from "./service.ts";
+import type { TlsFiles, World } from "@skein/base";
+import { rpcErrors } from "./errors.ts";
+import { type ByteBudget, receivedBytes } from "./grpc/byte-budget.ts";
+import { createGrpcServer } from "./grpc/grpc-server.ts";
+import { routesOf } from "./grpc/registration.ts";
+import type { Message, ServiceCodec } from "./schema.ts";
+import type { CallContext, Implementation } from "./service.ts";
 
 export type UnaryHandler = (request: Message, context: CallContext) => Promise<Message>;
 /** Both directions; the stream ends when the handler returns. */
@@ -50,10 +45,15 @@ export interface ServerOptions {
   /** With `allowedCommonNames` only clients whose certificate has one of them are served. */
   readonly tls?: TlsFiles & { readonly requestCert?: boolean; readonly allowedCommonNames?: readonly string[] };
   readonly services?: readonly (ServiceRegistration | Implementation)[];
-  /** Answers HTTP/1 requests, for example `(request, response) => app.routing(request, response)` of fastify. Without it: 404. */
+  /**
+   * Answers HTTP/1 requests, and those of HTTP/2 that are not gRPC, for example `(request, response) => app.routing(request, response)`
+   * of fastify. Without it: 404.
+   */
   readonly http?: RequestListener;
   readonly prefixed?: PrefixedConnections;
   readonly limits?: Partial<ServerLimits>;
+  /** Where the bytes of messages count that have come and are not dealt with. Default: with those of all servers of the process. */
+  readonly received?: ByteBudget;
 }
 
 /** Connections that speak neither gRPC nor HTTP/1. TLS, its certificates, and the time to the first bytes are as for the others. */
@@ -73,7 +73,7 @@ export interface ServerLimits {
   /** From an HTTP/1 request's headers to the end of its body. */
   readonly requestMs: number;
   readonly headerBytesMax: number;
-  /** HTTP/1 requests of a connection that are sent ahead of answers; one that sends more is cut off. */
+  /** HTTP requests of a connection ahead of their answers. With HTTP/1, one that sends more is cut off; with HTTP/2, they are refused. */
   readonly pipelinedMax: number;
   readonly messageBytesMax: number;
 }
@@ -87,6 +87,8 @@ const defaultLimits: ServerLimits = {
   messageBytesMax: 64 * 1024 * 1024,
 };
 const prefixedMax = 1000;
+/** gRPC clients send what their callers give them along as headers. */
+const grpcHeaderBytes = 64 * 1024;
 
 export interface RpcServer extends AsyncDisposable {
   readonly port: number;
@@ -103,19 +105,20 @@ export async function createServer(world: World, options: ServerOptions): Promis
   const { prefixed } = options;
   const prefix = Buffer.from(prefixed?.prefix ?? []);
   if (prefixed !== undefined && (prefix[0] ?? 0) < 0x80) throw new RangeError("a prefix must begin with a byte that no HTTP begins with");
-  const grpc = new GrpcServer({
-    "grpc.max_receive_message_length": limits.messageBytesMax,
-    "grpc.max_send_message_length": limits.messageBytesMax,
-  });
-  for (const registration of options.services ?? []) {
-    if ("routes" in registration) addRoutes(grpc, registration);
-    else register(grpc, registration);
-  }
   const undecided = new Set<Duplex>();
   let onEmpty = () => {};
   let isClosing = false;
-  const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
-  const http = httpServer(world, options.http, limits, () => isClosing);
+  const answer: RequestListener = options.http ?? ((_request, response) => response.writeHead(404).end());
+  const http = httpServer(world, answer, limits, () => isClosing);
+  const grpc = createGrpcServer(world, {
+    routes: (options.services ?? []).flatMap(routesOf),
+    messageBytesMax: limits.messageBytesMax,
+    received: options.received ?? receivedBytes,
+    http: answer,
+    requestsMax: limits.pipelinedMax,
+    requestMs: limits.requestMs,
+    headerBytesMax: Math.max(limits.headerBytesMax, grpcHeaderBytes),
+  });
   const open = new Set<Duplex>();
   const openPrefixed = new Set<Duplex>();
 
@@ -144,7 +147,7 @@ export async function createServer(world: World, options: ServerOptions): Promis
       connection.off("readable", onReadable);
       connection.off("end", onEnd);
       connection.unshift(first);
-      if (kind === "grpc") injector.injectConnection(connection);
+      if (kind === "grpc") grpc.take(connection);
       else if (kind === "prefixed") {
         openPrefixed.add(connection);
         prefixed?.onConnection(connection);
@@ -192,13 +195,13 @@ export async function createServer(world: World, options: ServerOptions): Promis
           onEmpty = resolve;
         });
         for (const connection of undecided) connection.destroy();
-        injector.drain(graceMs);
+        grpc.drain();
         http.closeIdleConnections();
         isClosing = true;
         if (open.size > openPrefixed.size) await Promise.race([finished, world.clock.sleep(graceMs, patience.signal).catch(() => {})]);
         patience.abort();
       }
-      grpc.forceShutdown();
+      grpc.cut();
       http.closeAllConnections();
       for (const connection of open) connection.destroy();
       await listener.close();
@@ -217,8 +220,7 @@ function protocolOf(first: Buffer, prefix: Buffer): "grpc" | "http" | "prefixed"
   return preface.startsWith(text) ? "unknown" : "http";
 }
 
-function httpServer(world: World, listener: RequestListener | undefined, limits: ServerLimits, isClosing: () => boolean): HttpServer {
-  const answer: RequestListener = listener ?? ((_request, response) => response.writeHead(404).end());
+function httpServer(world: World, answer: RequestListener, limits: ServerLimits, isClosing: () => boolean): HttpServer {
   const unanswered = new WeakMap<Socket, number>();
   const server = createHttpServer({ maxHeaderSize: limits.headerBytesMax, keepAliveTimeout: limits.idleMs }, (request, response) => {
     const { socket } = request;
@@ -251,240 +253,4 @@ function limitBody(world: World, request: IncomingMessage, requestMs: number): v
   });
   request.once("close", () => timer.cancel());
   request.once("end", () => timer.cancel());
-}
-
-function register(grpc: GrpcServer, { service, unary = {}, streams = {} }: ServiceRegistration): void {
-  const definition: Record<string, ServiceDefinition[string]> = {};
-  const implementation: UntypedServiceImplementation = {};
-  for (const method of service.methods.values()) {
-    definition[method.name] = definitionOf(method);
-    const handleUnary = unary[method.name];
-    const handleStream = streams[method.name];
-    if (handleUnary !== undefined) implementation[method.name] = unaryCall(handleUnary);
-    else if (handleStream !== undefined) implementation[method.name] = streamCall(handleStream);
-  }
-  grpc.addService(definition, implementation);
-}
-
-function definitionOf(method: MethodCodec): ServiceDefinition[string] {
-  return {
-    path: method.path,
-    originalName: method.name,
-    requestStream: method.requestStream,
-    responseStream: method.responseStream,
-    requestSerialize: method.encodeRequest,
-    requestDeserialize: method.decodeRequest,
-    responseSerialize: method.encodeResponse,
-    responseDeserialize: method.decodeResponse,
-  };
-}
-
-function unaryCall(handle: UnaryHandler) {
-  return (call: ServerUnaryCall<Message, Message>, answer: sendUnaryData<Message>): void => {
-    handle(call.request, new GrpcContext(call)).then(
-      (response) => answer(null, response),
-      (error: unknown) => answer(statusOf(error)),
-    );
-  };
-}
-
-function streamCall(handle: StreamHandler) {
-  return (call: ServerDuplexStream<Message, Message>): void => {
-    const controller = new AbortController();
-    const onGone = () => controller.abort(new DOMException("the caller gave up", "AbortError"));
-    call.on("cancelled", onGone);
-    call.on("error", onGone);
-    const stream: ServerStream = {
-      // A handler that stops listening may still have to answer: leaving the loop must not break the stream.
-      messages: { [Symbol.asyncIterator]: () => call.iterator({ destroyOnReturn: false }) },
-      send: (message) =>
-        new Promise((resolve, reject) => {
-          if (controller.signal.aborted) return reject(controller.signal.reason);
-          if (call.write(message)) return resolve();
-          const settle = () => {
-            call.off("drain", settle);
-            controller.signal.removeEventListener("abort", settle);
-            resolve();
-          };
-          call.once("drain", settle);
-          controller.signal.addEventListener("abort", settle, { once: true });
-        }),
-    };
-    handle(stream, { signal: controller.signal, peer: call.getPeer(), metadata: (name) => headerOf(call, name) }).then(
-      () => call.end(),
-      (error: unknown) => {
-        if (!controller.signal.aborted) call.emit("error", statusOf(error));
-      },
-    );
-  };
-}
-
-function headerOf(call: { readonly metadata: Metadata }, name: string): string | null {
-  const value = call.metadata.get(name)[0];
-  return value === undefined ? null : value.toString();
-}
-
-/** Of a unary call: what most handlers never ask for is made when it is asked for. */
-class GrpcContext implements CallContext {
-  private readonly call: ServerUnaryCall<unknown, unknown>;
-  private controller: AbortController | null = null;
-
-  constructor(call: ServerUnaryCall<unknown, unknown>) {
-    this.call = call;
-  }
-
-  get signal(): AbortSignal {
-    if (this.controller === null) {
-      const controller = new AbortController();
-      const onGone = () => controller.abort(gaveUp());
-      this.controller = controller;
-      if (this.call.cancelled) onGone();
-      else this.call.on("cancelled", onGone);
-    }
-    return this.controller.signal;
-  }
-
-  get peer(): string {
-    return this.call.getPeer();
-  }
-
-  metadata(name: string): string | null {
-    return headerOf(this.call, name);
-  }
-}
-
-const gaveUp = () => new DOMException("the caller gave up", "AbortError");
-
-function addRoutes(grpc: GrpcServer, { routes }: Implementation): void {
-  const definition: Record<string, ServiceDefinition[string]> = {};
-  const implementation: UntypedServiceImplementation = {};
-  for (const route of routes) {
-    const { method } = route;
-    definition[method.path] = {
-      path: method.path,
-      requestStream: method.requestStream,
-      responseStream: method.responseStream,
-      requestSerialize: (message: unknown) => method.request.encode(message as Record<string, never>),
-      requestDeserialize: (bytes) => method.request.decode(bytes),
-      responseSerialize: (message: unknown) => method.response.encode(message as Record<string, never>),
-      responseDeserialize: (bytes) => method.response.decode(bytes),
-    };
-    implementation[method.path] = route.unary === null ? streamRoute(route) : unaryRoute(route);
-  }
-  grpc.addService(definition, implementation);
-}
-
-function unaryRoute({ unary }: Route) {
-  return (call: ServerUnaryCall<unknown, unknown>, answer: sendUnaryData<unknown>): void => {
-    const fail = (error: unknown) => answer(statusOf(error));
-    try {
-      const response = unary?.(call.request, new GrpcContext(call));
-      if (response instanceof Promise) response.then((value: unknown) => answer(null, value), fail);
-      else answer(null, response);
-    } catch (error) {
-      fail(error);
-    }
-  };
-}
-
-function streamRoute({ stream: start, method }: Route) {
-  // A call with one answer, or with one request, comes in another form than one with messages both ways.
-  return (call: ServerDuplexStream<unknown, unknown>, answer?: sendUnaryData<unknown>): void => {
-    const controller = new AbortController();
-    let isOver = false;
-    let isPaused = false;
-    let isHeldUp = false;
-    let onlyAnswer: unknown;
-    let listener: StreamListener<unknown> | undefined;
-    const finish = () => {
-      if (isOver) return;
-      isOver = true;
-      listener?.gone?.();
-    };
-    const onGone = () => {
-      if (!controller.signal.aborted) controller.abort(gaveUp());
-      finish();
-    };
-    const fail = (error: unknown) => {
-      if (isOver) return;
-      if (method.responseStream) call.emit("error", statusOf(error));
-      else answer?.(statusOf(error));
-      finish();
-    };
-    /** What a listener throws ends its stream. */
-    const guarded = (run: () => void) => {
-      try {
-        run();
-      } catch (error) {
-        fail(error);
-      }
-    };
-    call.on("cancelled", onGone);
-    call.on("error", onGone);
-    const streamCall: StreamCall<unknown> = {
-      context: { signal: controller.signal, peer: call.getPeer(), metadata: (name) => headerOf(call, name) },
-      send: (message) => {
-        if (isOver) return true;
-        if (!method.responseStream) {
-          onlyAnswer = message;
-          return true;
-        }
-        const hasRoom = call.write(message);
-        // Who does not read answers is not read either, unless the listener sees to it.
-        if (!hasRoom && !isHeldUp && listener?.drained === undefined) {
-          isHeldUp = true;
-          call.pause();
-          call.once("drain", () => {
-            isHeldUp = false;
-            if (!isPaused && !isOver) call.resume();
-          });
-        }
-        return hasRoom;
-      },
-      end: () => {
-        if (isOver) return;
-        if (method.responseStream) call.end();
-        else answer?.(null, onlyAnswer);
-        finish();
-      },
-      fail,
-      pause: () => {
-        isPaused = true;
-        call.pause();
-      },
-      resume: () => {
-        isPaused = false;
-        if (!isHeldUp) call.resume();
-      },
-    };
-    guarded(() => {
-      const opened = start?.(streamCall);
-      if (opened === undefined) return;
-      listener = opened;
-      if (isOver) return opened.gone?.();
-      if (opened.drained !== undefined) call.on("drain", () => guarded(() => opened.drained?.()));
-      const onEnd = () => guarded(() => (opened.end === undefined ? streamCall.end() : opened.end()));
-      if (!method.requestStream) {
-        opened.message((call as unknown as { readonly request: unknown }).request);
-        return;
-      }
-      call.on("data", (message: unknown) => {
-        if (isOver) return;
-        try {
-          opened.message(message);
-        } catch (error) {
-          fail(error);
-        }
-      });
-      call.on("end", onEnd);
-    });
-  };
-}
-
-/** Coded errors go out as gRPC's `Unknown` with their whole text, as the original's do. */
-function statusOf(error: unknown): { readonly code: number; readonly details: string; readonly name: string; readonly message: string } {
-  const code = error instanceof RpcError ? error.code : 2;
-  const details =
-    error instanceof RpcError ? error.text : error instanceof CodedError || error instanceof Error ? error.message : String(error);
-  return { code, details, name: "Error", message: details };
 }

@@ -1,10 +1,12 @@
 import { connect as connectHttp2, constants } from "node:http2";
 import { connect } from "node:net";
+import { gzipSync } from "node:zlib";
 import { nodeWorld } from "@skein/base";
 import { afterEach, describe, expect, test } from "vitest";
 import { createRpcClient } from "./client.ts";
 import { message, rawBytes, text, u64 } from "./codec/codec.ts";
 import { isRpcError, RpcError } from "./errors.ts";
+import { ByteBudget } from "./grpc/byte-budget.ts";
 import { createServer, type RpcServer, type ServerOptions } from "./server.ts";
 import { clientStream, duplex, type Handlers, implement, serverStream, service, type StreamCall, unary } from "./service.ts";
 
@@ -325,6 +327,92 @@ describe("what is not well-behaved", () => {
     const client = clientOf(server);
     await expect(client.request(echo.methods.Say, { text: "x".repeat(2000) })).rejects.toMatchObject({ status: "resource_exhausted" });
     expect(await client.request(echo.methods.Say, { text: "y" })).toMatchObject({ text: "y" });
+  });
+
+  describe("many at once", () => {
+    const mib = 1024 * 1024;
+    const call = (port: number, headers: Readonly<Record<string, string>> = {}, path = "/test.Echo/Say") => {
+      const session = connectHttp2(`http://127.0.0.1:${port}`);
+      open.push(() => session.destroy());
+      session.on("error", () => {});
+      const stream = session.request({ ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers", ...headers });
+      stream.on("error", () => {});
+      stream.resume();
+      const status = new Promise<string>((resolve) => {
+        for (const name of ["response", "trailers"])
+          stream.on(name, (given: Readonly<Record<string, string | undefined>>) => {
+            const code = given["grpc-status"];
+            if (code !== undefined) resolve(code);
+          });
+      });
+      return { stream, status };
+    };
+
+    test("small messages that unpack to large ones are refused when there is no room, and taken when there is again", async () => {
+      const received = new ByteBudget(64 * mib);
+      const held: (() => void)[] = [];
+      let mostHeld = 0;
+      const server = await serve(
+        {
+          Say: (ask) =>
+            new Promise((resolve) => {
+              held.push(() => resolve({ sum: ask.text.length }));
+              mostHeld = Math.max(mostHeld, held.length);
+            }),
+        },
+        { received },
+      );
+      const packed = gzipSync(Ask.encode({ text: "x".repeat(15 * mib) }));
+      const bomb = framed(packed);
+      bomb[0] = 1;
+      const calls = Array.from({ length: 24 }, () => call(server.port, { "grpc-encoding": "gzip" }));
+      for (const { stream } of calls) stream.end(bomb);
+      const refused = calls.map(({ status }) => status.then((code) => (code === "8" ? 1 : 0)));
+      let refusals = 0;
+      for (const each of refused) void each.then((one) => (refusals += one));
+      await expect.poll(() => held.length + refusals, { timeout: 20_000 }).toBe(24);
+      expect(held).toHaveLength(4);
+      // Usual calls are answered meanwhile.
+      const small = clientOf(server).request(echo.methods.Say, { text: "you" });
+      await expect.poll(() => held.length).toBe(5);
+      for (const answer of held.splice(0)) answer();
+      expect(await small).toMatchObject({ sum: 3 });
+      await expect.poll(() => received.used).toBe(0);
+      const again = call(server.port, { "grpc-encoding": "gzip" });
+      again.stream.end(bomb);
+      await expect.poll(() => held.length).toBe(1);
+      held[0]?.();
+      expect(await again.status).toBe("0");
+    });
+
+    test("messages whose end does not come are refused when there is no room, and leave none behind", async () => {
+      const received = new ByteBudget(8 * mib);
+      const server = await serve({ Talk: () => ({ message: () => {} }), Say: (ask) => ask }, { received });
+      const calls = Array.from({ length: 20 }, () => call(server.port, {}, "/test.Echo/Talk"));
+      const statuses = new Set<string>();
+      for (const { stream, status } of calls) {
+        void status.then((code) => statuses.add(code));
+        stream.write(framed(new Uint8Array(mib), 2 * mib));
+      }
+      await expect.poll(() => [...statuses]).toEqual(["8"]);
+      expect(received.used).toBeLessThanOrEqual(10 * mib);
+      expect(await clientOf(server).request(echo.methods.Say, { text: "small" })).toMatchObject({ text: "small" });
+      for (const { stream } of calls) stream.close();
+      await expect.poll(() => received.used).toBe(0);
+    });
+
+    test("compressed messages of a stream are taken in their order", async () => {
+      const texts: number[] = [];
+      const server = await serve({ Talk: () => ({ message: ({ text }) => void texts.push(text.length) }) });
+      const { stream } = call(server.port, { "grpc-encoding": "gzip" }, "/test.Echo/Talk");
+      const lengths = [1, 3 * mib, 2, 2 * mib, 3];
+      for (const length of lengths) {
+        const bytes = framed(gzipSync(Ask.encode({ text: "x".repeat(length) })));
+        bytes[0] = 1;
+        stream.write(bytes);
+      }
+      await expect.poll(() => texts).toEqual(lengths);
+    });
   });
 
   test("bytes that are no HTTP/2 after its preface cut only their connection", async () => {

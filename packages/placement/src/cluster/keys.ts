@@ -14,3 +14,12 @@ export function keyBytes(text: KeyText): Uint8Array {
   else for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;
 }
+
+/** Whether the text is that of the key, without making another. */
+export function isKey(text: KeyText, key: Uint8Array): boolean {
+  const { length } = text;
+  if (key.length !== length) return false;
+  // From the end: keys of one cluster begin alike.
+  for (let i = length - 1; i >= 0; i--) if (text.charCodeAt(i) !== key[i]) return false;
+  return true;
+}

@@ -5,7 +5,7 @@
 import { pdErrors } from "../errors.ts";
 import type { ClusterView, RegionId, RegionMeta, RegionView, StoreId, StoreMeta, StoreStats, StoreView } from "../core/model.ts";
 import { regionText } from "./core/proto-text.ts";
-import { type KeyText, keyText } from "./keys.ts";
+import { isKey, type KeyText, keyText } from "./keys.ts";
 import { type PeerKind, RegionIndex } from "./region-index.ts";
 import { metaOf, type RegionRecord, recordOf, takeState, viewOf } from "./region-record.ts";
 
@@ -192,8 +192,8 @@ export class LiveCluster implements ClusterView {
       if (view.term > 0 && view.term < origin.term) throw pdErrors.regionStale([regionText(meta), regionText(metaOf(origin))]);
       return this.#takeState(origin, view);
     }
-    checkShape(meta);
     const record = recordOf(view);
+    checkShape(record, meta);
     const isRecreated = record.version === 1 && record.confVer === 1 && (record.start !== "" || record.end !== "");
     const overlaps = this.#regions.overlaps(record.start, record.end);
     if (!isRecreated) {
@@ -307,19 +307,16 @@ function isSameShape(record: RegionRecord, meta: RegionMeta): boolean {
   return (
     record.version === meta.epoch.version &&
     record.confVer === meta.epoch.confVer &&
-    record.start.length === meta.startKey.length &&
-    record.end.length === meta.endKey.length &&
     record.peers.length === meta.peers.length * 4 &&
     meta.peers.every((peer, at) => record.peers[at * 4] === peer.id && record.peers[at * 4 + 1] === peer.storeId) &&
-    record.start === keyText(meta.startKey) &&
-    record.end === keyText(meta.endKey)
+    isKey(record.start, meta.startKey) &&
+    isKey(record.end, meta.endKey)
   );
 }
 
-function checkShape(meta: RegionMeta): void {
+function checkShape({ start, end }: RegionRecord, meta: RegionMeta): void {
   if (meta.id === 0) throw pdErrors.invalidRegion(["its id is 0"]);
-  const end = keyText(meta.endKey);
-  if (end !== "" && end <= keyText(meta.startKey)) throw pdErrors.invalidRegion(["it ends before it starts"]);
+  if (end !== "" && end <= start) throw pdErrors.invalidRegion(["it ends before it starts"]);
   for (let i = 0; i < meta.peers.length; i++)
     for (let j = 0; j < i; j++)
       if (meta.peers[i]?.storeId === meta.peers[j]?.storeId || meta.peers[i]?.id === meta.peers[j]?.id)
