@@ -97,7 +97,7 @@ const rows: readonly Row[] = [
   row("KvBatchRollback", "BatchRollback", "error", (s, q: kvrpcpb.BatchRollbackRequest, c) => s.transactions.batchRollback(q, c)),
   row("KvScanLock", "ScanLock", "error", (s, q: kvrpcpb.ScanLockRequest, c) => s.transactions.scanLock(q, c), scans),
   row("KvResolveLock", "ResolveLock", "error", (s, q: kvrpcpb.ResolveLockRequest, c) => s.transactions.resolveLock(q, c), long),
-  row("KvGC", "GC", "error", (s, q: kvrpcpb.GCRequest, c) => s.transactions.gc(q.safe_point, c).then(() => ({})), long),
+  row("KvGC", "GC", "error", (s, q: kvrpcpb.GCRequest, c) => s.transactions.gcOf(q, c), long),
   row("KvDeleteRange", "DeleteRange", "text", (s, q: kvrpcpb.DeleteRangeRequest, c) => s.transactions.deleteRange(q, c), long),
   row(
     "KvPessimisticLock",

@@ -355,6 +355,22 @@ describe("a timestamp beyond the time that is known", () => {
   });
 });
 
+describe("garbage that a client asks to collect", () => {
+  test("goes no further than the placement driver lets it: others still read there", async () => {
+    const { first, prewrite, commit, at, scan } = start();
+    for (const ts of [10n, 20n]) {
+      await prewrite(["a"], ts);
+      await commit(["a"], ts, ts + 1n);
+    }
+    const ask = (safePoint: bigint) => first.gcOf(kvrpcpb.GCRequest.complete({ safe_point: safePoint }), at());
+    for (const safePoint of [12n, 30n, 0xffff_ffff_ffff_ffffn]) expect((await ask(safePoint)).error?.abort).toContain("placement driver");
+    expect(await scan(15n)).toEqual(["a=a10"]);
+    await first.gcLed(30n, new AbortController().signal);
+    expect(await ask(30n)).toEqual({});
+    expect(await scan(31n)).toEqual(["a=a20"]);
+  });
+});
+
 describe("a primary that was never written", () => {
   test("is an error at first; when it is still missing after a while the transaction is rolled back", async () => {
     const { simulation, first, prewrite, at } = start();

@@ -623,6 +623,16 @@ export class Transactions {
     return {};
   }
 
+  /** For a client. How far garbage goes is the placement driver's to say: a client alone would end the reads of all others. */
+  async gcOf({ safe_point: safePoint }: kvrpcpb.GCRequest, context: RegionContext): Promise<Answer<kvrpcpb.GCResponse>> {
+    if (safePoint > this.#safePoint)
+      return {
+        error: abort(`the safe point ${safePoint} is beyond ${this.#safePoint}, that of the placement driver: move that one first`),
+      };
+    await this.gc(safePoint, context);
+    return {};
+  }
+
   /** Collects garbage of one region, in pieces that the log takes; answers how many versions went. */
   async gc(safePoint: bigint, context: RegionContext): Promise<number> {
     if (safePoint > this.#safePoint) this.#safePoint = safePoint;
