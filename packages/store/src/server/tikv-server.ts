@@ -287,18 +287,20 @@ async function freshTimestamp(world: World, pd: PdClient, signal: AbortSignal): 
 
 async function collectGarbage(world: World, pd: PdClient, transactions: Transactions, pollMs: number, signal: AbortSignal): Promise<void> {
   let last = 0n;
+  // At once after a start: what was collected before it must not be read.
   for (;;) {
-    await world.clock.sleep(pollMs, signal);
     try {
       const safePoint = await pd.gcSafePoint();
-      if (safePoint <= last) continue;
-      const removed = await transactions.gcLed(safePoint, signal);
-      last = safePoint;
-      world.log.info("garbage was collected", { "safe-point": safePoint, versions: removed });
+      if (safePoint > last) {
+        const removed = await transactions.gcLed(safePoint, signal);
+        last = safePoint;
+        world.log.info("garbage was collected", { "safe-point": safePoint, versions: removed });
+      }
     } catch (error) {
       if (isAbort(error, signal)) throw error;
       world.log.warn("garbage could not be collected, it is tried again", { error });
     }
+    await world.clock.sleep(pollMs, signal);
   }
 }
 

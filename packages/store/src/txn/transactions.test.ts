@@ -371,6 +371,22 @@ describe("garbage that a client asks to collect", () => {
   });
 });
 
+test("a store that led nothing when garbage was collected refuses reads before it, too, once it leads", async () => {
+  const { regions, stores, prewrite, commit } = start({ storeIds: [1, 2] });
+  const second = stores[1] as Transactions;
+  for (const ts of [10n, 20n]) {
+    await prewrite(["a"], ts);
+    await commit(["a"], ts, ts + 1n);
+  }
+  const { signal } = new AbortController();
+  for (const store of stores) await store.gcLed(30n, signal);
+  await regions.transferLeader(regions.regions()[0]?.id ?? 0, 2);
+  const at = regions.contextFor(encodeKey(bytes("a")));
+  const read = (version: bigint) => second.get(kvrpcpb.GetRequest.complete({ key: bytes("a"), version }), at);
+  expect((await read(15n)).error?.abort).toContain("GC safe point is 30");
+  expect(text((await read(31n)).value)).toBe("a20");
+});
+
 describe("a primary that was never written", () => {
   test("is an error at first; when it is still missing after a while the transaction is rolled back", async () => {
     const { simulation, first, prewrite, at } = start();

@@ -700,6 +700,8 @@ export class Transactions {
 
   /** Collects in all regions that this store leads. */
   async gcLed(safePoint: bigint, signal: AbortSignal): Promise<number> {
+    // Also of regions that come here later: their last leader has collected them.
+    if (safePoint > this.#safePoint) this.#safePoint = safePoint;
     let removed = 0;
     for (const { id } of this.leads.regions()) {
       signal.throwIfAborted();
