@@ -2,6 +2,7 @@ import { seededRandom } from "@skein/base";
 import { describe, expect, test } from "vitest";
 import { pdErrors } from "../errors.ts";
 import type { RegionMeta, RegionView } from "../core/model.ts";
+import { storeMeta } from "../core/testing/views.ts";
 import { LiveCluster, regionWithoutHeartbeat } from "./live-cluster.ts";
 
 const key = (text: string) => new TextEncoder().encode(text);
@@ -106,22 +107,7 @@ describe("regions", () => {
 
   test("what a store's regions add up to follows leaders, sizes and pending peers", () => {
     const cluster = new LiveCluster(() => 0);
-    for (const id of [1, 2, 3])
-      cluster.putStore({
-        id,
-        address: `s${id}`,
-        peerAddress: "",
-        statusAddress: "",
-        state: "up",
-        nodeState: "serving",
-        labels: [],
-        version: "8.5.0",
-        gitHash: "",
-        deployPath: "",
-        startTimestampS: 0,
-        lastHeartbeatMs: 0,
-        isPhysicallyDestroyed: false,
-      });
+    for (const id of [1, 2, 3]) cluster.putStore(storeMeta(id));
     cluster.heartbeat(region(1, "", "m", { size: 10 }));
     cluster.heartbeat(region(2, "m", "", { size: 30, leader: 2 }));
     expect(cluster.heartbeat(region(1, "", "m", { size: 20, leader: 2, pending: [3] })).isLeaderChanged).toBe(true);

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { runScenario, scenarioFiles, updateScenarios } from "@skein/sim";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPdClient } from "../client/index.ts";
-import type { RegionView } from "../core/model.ts";
+import { regionView } from "../core/testing/views.ts";
 import { pdComponents } from "../server/components.ts";
 import { Pd } from "../server/pd.ts";
 import type { PdServices } from "../server/services.ts";
@@ -70,22 +70,8 @@ async function bootstrap(running: Running): Promise<void> {
     const id = 100 + index;
     const meta = testRegion(id, keys[index] as string, keys[index + 1] as string, [1, 2, 3], { epoch: { confVer: 5, version: 2 } });
     const peers = meta.peers.map((peer) => ({ ...peer, id: id * 10 + peer.storeId }));
-    const region: RegionView = {
-      meta: { ...meta, peers },
-      leaderPeerId: id * 10 + (leaders[index] as number),
-      term: 6,
-      downPeers: [],
-      pendingPeers: [],
-      approximateSize: 20,
-      approximateKeys: 10_000,
-      bytesWritten: 0,
-      bytesRead: 0,
-      keysWritten: 0,
-      keysRead: 0,
-      intervalS: 10,
-      replicationState: "unknown",
-      replicationStateId: 0,
-    };
+    const leaderPeerId = id * 10 + (leaders[index] as number);
+    const region = regionView({ ...meta, peers }, { leaderPeerId, approximateSize: 20, approximateKeys: 10_000, intervalS: 10 });
     if (!(running.services instanceof Pd)) throw new Error("the placement driver does not serve");
     running.services.regionHeartbeat(region);
   }

@@ -1,39 +1,18 @@
 import { describe, expect, test } from "vitest";
-import type { StoreMeta, StoreView } from "../../core/model.ts";
+import type { StoreMeta } from "../../core/model.ts";
+import { storeMeta, storeView } from "../../core/testing/views.ts";
 import { buryStore, checkLabelForm, dueChange, mergeLabels, putStore, removeStore, upStore } from "./store-state.ts";
 import { compareVersions, isCompatible } from "./semver.ts";
 
-const meta = (id: number, change: Partial<StoreMeta> = {}): StoreMeta => ({
-  id,
-  address: `127.0.0.1:${20160 + id}`,
-  peerAddress: "",
-  statusAddress: "",
-  state: "up",
-  nodeState: "serving",
-  labels: [{ key: "zone", value: "east" }],
-  version: "7.5.6",
-  gitHash: "",
-  deployPath: "",
-  startTimestampS: 100,
-  lastHeartbeatMs: 1_000_000,
-  isPhysicallyDestroyed: false,
-  ...change,
-});
-const view = (store: StoreMeta, change: Partial<StoreView> = {}): StoreView => ({
-  meta: store,
-  stats: null,
-  leaderCount: 0,
-  regionCount: 0,
-  leaderSize: 0,
-  regionSize: 0,
-  learnerCount: 0,
-  pendingPeerCount: 0,
-  leaderWeight: 1,
-  regionWeight: 1,
-  pausedLeaderIn: [],
-  pausedLeaderOut: [],
-  ...change,
-});
+const meta = (id: number, change: Partial<StoreMeta> = {}) =>
+  storeMeta(id, {
+    address: `127.0.0.1:${20160 + id}`,
+    labels: [{ key: "zone", value: "east" }],
+    version: "7.5.6",
+    startTimestampS: 100,
+    lastHeartbeatMs: 1_000_000,
+    ...change,
+  });
 const rules = { locationLabels: ["zone"], strictlyMatchLabel: false, clusterVersion: "7.5.6" };
 
 describe("put", () => {
@@ -65,24 +44,24 @@ describe("put", () => {
 });
 
 describe("leaving and coming back", () => {
-  const three = [1, 2, 3].map((id) => view(meta(id)));
+  const three = [1, 2, 3].map((id) => storeView(meta(id)));
   const remove = { isPhysicallyDestroyed: false, replicas: 3 };
   test("as many stores as replicas must stay", () => {
     expect(() => removeStore(three, 1, remove)).toThrow("can not remove store 1 since the number of up stores would be 2 while need 3");
-    expect(removeStore([...three, view(meta(4))], 1, remove)).toMatchObject({ state: "offline", nodeState: "removing" });
+    expect(removeStore([...three, storeView(meta(4))], 1, remove)).toMatchObject({ state: "offline", nodeState: "removing" });
     expect(() => removeStore(three, 9, remove)).toThrow("[PD:core:ErrStoreNotFound]store 9 not found");
     expect(removeStore(three, 1, { ...remove, isPhysicallyDestroyed: true })).toMatchObject({ isPhysicallyDestroyed: true });
   });
   test("stores that take no leaders do not count for leaders", () => {
-    const others = [2, 3, 4].map((id) => view(meta(id), { pausedLeaderIn: ["evict-leader-scheduler"] }));
-    expect(() => removeStore([view(meta(1)), ...others], 1, remove)).toThrow("no extra up store to store the leader");
+    const others = [2, 3, 4].map((id) => storeView(meta(id), { pausedLeaderIn: ["evict-leader-scheduler"] }));
+    expect(() => removeStore([storeView(meta(1)), ...others], 1, remove)).toThrow("no extra up store to store the leader");
   });
   test("offline, up again, tombstone", () => {
-    const offline = [view(meta(1, { state: "offline", nodeState: "removing" }))];
+    const offline = [storeView(meta(1, { state: "offline", nodeState: "removing" }))];
     expect(removeStore(offline, 1, remove)).toBeNull();
     expect(upStore(offline, 1)).toMatchObject({ state: "up", nodeState: "serving" });
     expect(buryStore(offline, 1, false, 0)).toMatchObject({ state: "tombstone", nodeState: "removed" });
-    expect(() => upStore([view(meta(1, { state: "tombstone" }))], 1)).toThrow("store 1 has been removed");
+    expect(() => upStore([storeView(meta(1, { state: "tombstone" }))], 1)).toThrow("store 1 has been removed");
     expect(() => buryStore(three, 1, false, 0)).toThrow("store is still up, please remove store gracefully");
     expect(() => buryStore(three, 1, true, 1_000_000)).toThrow("The store 1 is not offline nor disconnected");
     expect(buryStore(three, 1, true, 1_020_001)).toMatchObject({ state: "tombstone" });
@@ -90,12 +69,12 @@ describe("leaving and coming back", () => {
   test("what the look every ten seconds does", () => {
     const facts = { nowMs: 200_000, regionCount: 500, preparingMaxMs: 1e9, storeCount: 3, averageSize: 10 };
     const preparing = meta(1, { nodeState: "preparing" });
-    expect(dueChange(view(preparing), facts)).toBeNull();
-    expect(dueChange(view(preparing), { ...facts, regionCount: 50 })).toMatchObject({ nodeState: "serving" });
-    expect(dueChange(view(preparing, { regionSize: 1600 }), facts)).toMatchObject({ nodeState: "serving" });
-    expect(dueChange(view(meta(1, { state: "offline" }), { regionCount: 1 }), facts)).toBeNull();
-    expect(dueChange(view(meta(1, { state: "offline" })), facts)).toMatchObject({ state: "tombstone" });
-    expect(dueChange(view(meta(1, { state: "tombstone", lastHeartbeatMs: 0 })), { ...facts, nowMs: 31 * 86_400_000 })).toBe("forget");
+    expect(dueChange(storeView(preparing), facts)).toBeNull();
+    expect(dueChange(storeView(preparing), { ...facts, regionCount: 50 })).toMatchObject({ nodeState: "serving" });
+    expect(dueChange(storeView(preparing, { regionSize: 1600 }), facts)).toMatchObject({ nodeState: "serving" });
+    expect(dueChange(storeView(meta(1, { state: "offline" }), { regionCount: 1 }), facts)).toBeNull();
+    expect(dueChange(storeView(meta(1, { state: "offline" })), facts)).toMatchObject({ state: "tombstone" });
+    expect(dueChange(storeView(meta(1, { state: "tombstone", lastHeartbeatMs: 0 })), { ...facts, nowMs: 31 * 86_400_000 })).toBe("forget");
   });
 });
 

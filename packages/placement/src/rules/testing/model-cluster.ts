@@ -1,5 +1,6 @@
 /** Stores and regions as plain values, and one text form for both, for tests and scenario files. */
 import type { Label, Peer, PeerRole, RegionView, StoreId, StoreState, StoreView } from "../../core/model.ts";
+import * as healthy from "../../core/testing/views.ts";
 import type { CheckerContext } from "../core/checker.ts";
 import type { RuleSet } from "../core/rule-set.ts";
 
@@ -18,53 +19,10 @@ export interface ModelStore {
 const silent = new WeakMap<StoreView, { readonly isDown: boolean; readonly isDisconnected: boolean }>();
 
 export function storeView(store: ModelStore): StoreView {
-  const view: StoreView = {
-    meta: {
-      id: store.id,
-      address: `s${store.id}:20160`,
-      peerAddress: "",
-      statusAddress: "",
-      state: store.state ?? "up",
-      nodeState: "serving",
-      labels: store.labels,
-      version: "7.5.0",
-      gitHash: "",
-      deployPath: "",
-      startTimestampS: 0,
-      lastHeartbeatMs: 0,
-      isPhysicallyDestroyed: false,
-    },
-    stats:
-      store.isBusy === true
-        ? {
-            capacity: 0,
-            available: 0,
-            usedSize: 0,
-            regionCount: 0,
-            sendingSnapCount: 0,
-            receivingSnapCount: 0,
-            applyingSnapCount: 0,
-            isBusy: true,
-            startTimeS: 0,
-            bytesWritten: 0,
-            bytesRead: 0,
-            keysWritten: 0,
-            keysRead: 0,
-            intervalS: 10,
-            slowScore: 1,
-          }
-        : null,
-    leaderCount: 0,
-    regionCount: 0,
-    leaderSize: 0,
+  const view = healthy.storeView(healthy.storeMeta(store.id, { state: store.state ?? "up", labels: store.labels, version: "7.5.0" }), {
+    stats: store.isBusy === true ? healthy.storeStats({ isBusy: true }) : null,
     regionSize: store.regionSize ?? 0,
-    learnerCount: 0,
-    pendingPeerCount: 0,
-    leaderWeight: 1,
-    regionWeight: 1,
-    pausedLeaderIn: [],
-    pausedLeaderOut: [],
-  };
+  });
   silent.set(view, { isDown: store.isDown === true, isDisconnected: store.isDown === true || store.isDisconnected === true });
   return view;
 }
@@ -113,28 +71,11 @@ export function regionView(
     if (match[3]?.includes("!") === true) down.push(id);
     if (match[3]?.includes("?") === true) pending.push(id);
   }
-  return {
-    meta: {
-      id: options.id ?? 100,
-      startKey: options.startKey ?? new Uint8Array(0),
-      endKey: options.endKey ?? new Uint8Array(0),
-      epoch: { confVer: 5, version: 2 },
-      peers,
-    },
-    leaderPeerId: leader,
-    term: 6,
-    downPeers: down.map((peerId) => ({ peerId, downSeconds: 60 })),
-    pendingPeers: pending,
-    approximateSize: 100,
-    approximateKeys: 1000,
-    bytesWritten: 0,
-    bytesRead: 0,
-    keysWritten: 0,
-    keysRead: 0,
-    intervalS: 60,
-    replicationState: "unknown",
-    replicationStateId: 0,
-  };
+  const { id = 100, ...range } = options;
+  return healthy.regionView(
+    { id, peers, ...range },
+    { leaderPeerId: leader, downPeers: down.map((peerId) => ({ peerId, downSeconds: 60 })), pendingPeers: pending },
+  );
 }
 
 export function peersText(region: RegionView): string {

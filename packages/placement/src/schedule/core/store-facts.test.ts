@@ -1,27 +1,13 @@
 import { describe, expect, test } from "vitest";
+import { storeStats } from "../../core/testing/views.ts";
 import { nowMs, storeOf } from "../testing/plain-view.ts";
 import { compareLocation, isLowSpace, isolationScore, leaderScore, regionScore, shownState } from "./store-facts.ts";
 import { createStoreLimits, limitCosts } from "./store-limits.ts";
 
 const gib = 1024 ** 3;
 const score = { version: "v2", highSpaceRatio: 0.7, lowSpaceRatio: 0.8 };
-const disk = (capacity: number, available: number) => ({
-  capacity: capacity * gib,
-  available: available * gib,
-  usedSize: (capacity - available) * gib,
-  regionCount: 0,
-  sendingSnapCount: 0,
-  receivingSnapCount: 0,
-  applyingSnapCount: 0,
-  isBusy: false,
-  startTimeS: 0,
-  bytesWritten: 0,
-  bytesRead: 0,
-  keysWritten: 0,
-  keysRead: 0,
-  intervalS: 10,
-  slowScore: 1,
-});
+const disk = (capacity: number, available: number) =>
+  storeStats({ capacity: capacity * gib, available: available * gib, usedSize: (capacity - available) * gib });
 const labelled = (id: number, ...values: string[]) =>
   storeOf(id, { meta: { labels: values.map((value, index) => ({ key: ["zone", "rack", "host"][index] as string, value })) } });
 

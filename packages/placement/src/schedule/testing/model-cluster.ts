@@ -8,7 +8,8 @@
 import { type Random, silentLogger, type World } from "@skein/base";
 import type { Simulation } from "@skein/sim";
 import { LiveCluster } from "../../cluster/live-cluster.ts";
-import type { Label, Peer, RegionId, RegionMeta, RegionView, StoreId, StoreMeta, StoreView } from "../../core/model.ts";
+import type { Label, Peer, RegionId, RegionMeta, RegionView, StoreId, StoreView } from "../../core/model.ts";
+import { regionView, storeMeta, storeStats } from "../../core/testing/views.ts";
 import type { RegionAction } from "../../core/region-action.ts";
 import { defaultReplicationMode, defaultsOf, pdServerForm, replicationForm, scheduleForm } from "../../server/config/core/json-form.ts";
 import type { DynamicConfig } from "../../server/config/core/items.ts";
@@ -133,22 +134,15 @@ class Model implements ModelCluster {
 
   addStore(id: StoreId, labels: readonly Label[] = [], capacityGib = 1000): void {
     this.#stores.set(id, { id, labels, capacityGib, isAlive: true });
-    const meta: StoreMeta = {
-      id,
-      address: `s${id}:20160`,
-      peerAddress: `s${id}:20160`,
-      statusAddress: "",
-      state: "up",
-      nodeState: "serving",
-      labels,
-      version: "8.5.0",
-      gitHash: "",
-      deployPath: "",
-      startTimestampS: Math.floor(this.#world.clock.nowMs() / 1000),
-      lastHeartbeatMs: this.#world.clock.nowMs(),
-      isPhysicallyDestroyed: false,
-    };
-    this.cluster.putStore(meta);
+    const nowMs = this.#world.clock.nowMs();
+    this.cluster.putStore(
+      storeMeta(id, {
+        peerAddress: `s${id}:20160`,
+        labels,
+        startTimestampS: Math.floor(nowMs / 1000),
+        lastHeartbeatMs: nowMs,
+      }),
+    );
     this.#storeHeartbeats();
   }
 
@@ -264,8 +258,7 @@ class Model implements ModelCluster {
   #view(region: ModelRegion): RegionView {
     const nowMs = this.#world.clock.nowMs();
     const peerOn = (storeId: StoreId) => region.meta.peers.find((peer) => peer.storeId === storeId)?.id;
-    return {
-      meta: region.meta,
+    return regionView(region.meta, {
       leaderPeerId: region.leaderPeerId,
       term: region.term,
       downPeers: [...region.silentSince]
@@ -275,13 +268,8 @@ class Model implements ModelCluster {
       approximateSize: region.size,
       approximateKeys: region.size * 10_000,
       bytesWritten: region.bytesWritten,
-      bytesRead: 0,
       keysWritten: region.bytesWritten / 100,
-      keysRead: 0,
-      intervalS: 60,
-      replicationState: "unknown",
-      replicationStateId: 0,
-    };
+    });
   }
 
   #heartbeat(region: ModelRegion): void {
@@ -310,23 +298,13 @@ class Model implements ModelCluster {
       const used = view.regionSize * mib;
       this.cluster.takeStats(
         store.id,
-        {
+        storeStats({
           capacity: store.capacityGib * gib,
           available: Math.max(0, store.capacityGib * gib - used),
           usedSize: used,
           regionCount: view.regionCount,
-          sendingSnapCount: 0,
-          receivingSnapCount: 0,
-          applyingSnapCount: 0,
-          isBusy: false,
           startTimeS: view.meta.startTimestampS,
-          bytesWritten: 0,
-          bytesRead: 0,
-          keysWritten: 0,
-          keysRead: 0,
-          intervalS: 10,
-          slowScore: 1,
-        },
+        }),
         nowMs,
       );
     }

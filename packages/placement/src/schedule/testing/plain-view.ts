@@ -1,6 +1,7 @@
 /** Stores and regions written as words, and a cluster of them that only reads: `1* 2 3- 4?` is a leader, a voter, a learner, a voter that lags. */
 import { compareBytes } from "@skein/base";
 import type { ClusterView, Peer, PeerRole, RegionView, StoreView } from "../../core/model.ts";
+import { regionView, storeMeta, storeView } from "../../core/testing/views.ts";
 import { isSameKey } from "../../core/keys.ts";
 
 export const nowMs = 1_700_000_000_000;
@@ -23,22 +24,10 @@ export function regionOf(id: number, words: readonly string[], change: Partial<R
     return { id: peerId, storeId, role: marks[match[2] as string] as PeerRole, isWitness: false };
   });
   const { size = 20, ...meta } = change;
-  return {
-    meta: { id, startKey: new Uint8Array(), endKey: new Uint8Array(), epoch: { confVer: 5, version: 2 }, peers, ...meta },
-    leaderPeerId,
-    term: 6,
-    downPeers,
-    pendingPeers,
-    approximateSize: size,
-    approximateKeys: size * 10_000,
-    bytesWritten: 0,
-    bytesRead: 0,
-    keysWritten: 0,
-    keysRead: 0,
-    intervalS: 60,
-    replicationState: "unknown",
-    replicationStateId: 0,
-  };
+  return regionView(
+    { id, peers, ...meta },
+    { leaderPeerId, downPeers, pendingPeers, approximateSize: size, approximateKeys: size * 10_000 },
+  );
 }
 
 export function storeOf(
@@ -46,36 +35,7 @@ export function storeOf(
   change: Partial<Omit<StoreView, "meta">> & { readonly meta?: Partial<StoreView["meta"]> } = {},
 ): StoreView {
   const { meta, ...rest } = change;
-  return {
-    meta: {
-      id,
-      address: `s${id}`,
-      peerAddress: "",
-      statusAddress: "",
-      state: "up",
-      nodeState: "serving",
-      labels: [],
-      version: "8.5.0",
-      gitHash: "",
-      deployPath: "",
-      startTimestampS: nowMs / 1000 - 3600,
-      lastHeartbeatMs: nowMs,
-      isPhysicallyDestroyed: false,
-      ...meta,
-    },
-    stats: null,
-    leaderCount: 0,
-    regionCount: 0,
-    leaderSize: 0,
-    regionSize: 0,
-    learnerCount: 0,
-    pendingPeerCount: 0,
-    leaderWeight: 1,
-    regionWeight: 1,
-    pausedLeaderIn: [],
-    pausedLeaderOut: [],
-    ...rest,
-  };
+  return storeView(storeMeta(id, { startTimestampS: nowMs / 1000 - 3600, lastHeartbeatMs: nowMs, ...meta }), rest);
 }
 
 export function viewOf(stores: readonly StoreView[], regions: readonly RegionView[], at: () => number = () => nowMs): ClusterView {

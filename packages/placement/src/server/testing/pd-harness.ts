@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type LogLevel, nodeWorld, type World } from "@skein/base";
 import { freePort } from "@skein/servers";
 import type { RegionMeta, StoreMeta } from "../../core/model.ts";
+import { storeMeta } from "../../core/testing/views.ts";
 import { launchPd } from "../config/process-config.ts";
 import { type PdServer, startPdServer } from "../pd-server.ts";
 import type { PdComponent } from "../services.ts";
@@ -74,22 +75,16 @@ export async function startTestPd(
 }
 
 export function testStore(id: number, change: Partial<StoreMeta> = {}): StoreMeta {
-  return {
-    id,
+  return storeMeta(id, {
     address: `127.0.0.1:${20_160 + id}`,
     peerAddress: `127.0.0.1:${20_160 + id}`,
     statusAddress: `127.0.0.1:${20_180 + id}`,
-    state: "up",
     nodeState: "preparing",
-    labels: [],
-    version: "8.5.0",
     gitHash: "0000",
     deployPath: "/deploy/bin",
     startTimestampS: 1_700_000_000,
-    lastHeartbeatMs: 0,
-    isPhysicallyDestroyed: false,
     ...change,
-  };
+  });
 }
 
 export function testRegion(
