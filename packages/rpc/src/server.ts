@@ -15,6 +15,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TlsFiles, World } from "@skein/base";
 import { rpcErrors } from "./errors.ts";
+import { type AnswerRoom, answerRoom } from "./grpc/answer-room.ts";
 import { type ByteBudget, receivedBytes } from "./grpc/byte-budget.ts";
 import { createGrpcServer } from "./grpc/grpc-server.ts";
 import { routesOf } from "./grpc/registration.ts";
@@ -54,6 +55,8 @@ export interface ServerOptions {
   readonly limits?: Partial<ServerLimits>;
   /** Where the bytes of messages count that have come and are not dealt with. Default: with those of all servers of the process. */
   readonly received?: ByteBudget;
+  /** Where the answers of unary calls count that their callers have not read. Default: with those of all servers of the process. */
+  readonly unread?: AnswerRoom;
 }
 
 /** Connections that speak neither gRPC nor HTTP/1. TLS, its certificates, and the time to the first bytes are as for the others. */
@@ -114,6 +117,7 @@ export async function createServer(world: World, options: ServerOptions): Promis
     routes: (options.services ?? []).flatMap(routesOf),
     messageBytesMax: limits.messageBytesMax,
     received: options.received ?? receivedBytes,
+    unread: options.unread ?? answerRoom,
     http: answer,
     requestsMax: limits.pipelinedMax,
     requestMs: limits.requestMs,

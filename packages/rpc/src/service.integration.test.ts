@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { createRpcClient } from "./client.ts";
 import { message, rawBytes, text, u64 } from "./codec/codec.ts";
 import { isRpcError, RpcError } from "./errors.ts";
+import { AnswerRoom } from "./grpc/answer-room.ts";
 import { ByteBudget } from "./grpc/byte-budget.ts";
 import { createServer, type RpcServer, type ServerOptions } from "./server.ts";
 import { clientStream, duplex, type Handlers, implement, serverStream, service, type StreamCall, unary } from "./service.ts";
@@ -399,6 +400,45 @@ describe("what is not well-behaved", () => {
       expect(await clientOf(server).request(echo.methods.Say, { text: "small" })).toMatchObject({ text: "small" });
       for (const { stream } of calls) stream.close();
       await expect.poll(() => received.used).toBe(0);
+    });
+
+    describe("answers that are not read", () => {
+      /** Asks, and reads nothing. */
+      const ask = (server: RpcServer) => {
+        const { stream, status } = call(server.port);
+        stream.pause();
+        stream.end(framed(Ask.encode({ text: "large" })));
+        const closed = new Promise<void>((resolve) => stream.once("close", () => resolve()));
+        return { stream, status, closed };
+      };
+      const large = (ask: Ask) => ({ text: ask.text === "large" ? "x".repeat(3 * mib) : ask.text });
+
+      test("are refused when there is no room for them, and small ones are given", async () => {
+        const unread = new AnswerRoom(8 * mib);
+        const server = await serve({ Say: large }, { unread });
+        const calls = Array.from({ length: 2 }, () => ask(server));
+        await expect.poll(() => unread.used).toBeGreaterThan(6 * mib);
+        expect(await ask(server).status).toBe("8");
+        expect(await clientOf(server).request(echo.methods.Say, { text: "small" })).toMatchObject({ text: "small" });
+        calls[0]?.stream.close();
+        await expect.poll(() => unread.used).toBeLessThan(4 * mib);
+        expect((await clientOf(server).request(echo.methods.Say, { text: "large" })).text).toHaveLength(3 * mib);
+        calls[1]?.stream.resume();
+        expect(await calls[1]?.status).toBe("0");
+        await expect.poll(() => unread.used).toBe(0);
+      });
+
+      test("make room when they have held it for long", async () => {
+        const unread = new AnswerRoom(8 * mib, 0);
+        const server = await serve({ Say: large }, { unread });
+        const slow = [ask(server), ask(server)];
+        await expect.poll(() => unread.used).toBeGreaterThan(6 * mib);
+        expect((await clientOf(server).request(echo.methods.Say, { text: "large" })).text).toHaveLength(3 * mib);
+        for (const { stream } of slow) stream.resume();
+        await slow[0]?.closed;
+        expect(slow[0]?.stream.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+        expect(await slow[1]?.status).toBe("0");
+      });
     });
 
     test("compressed messages of a stream are taken in their order", async () => {

@@ -9,6 +9,7 @@ import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "nod
 import { CodedError, type Timer, type World } from "@skein/base";
 import { RpcError } from "../errors.ts";
 import type { CallContext, Route, StreamCall, StreamListener } from "../service.ts";
+import { type AnswerRoom, smallAnswerBytes } from "./answer-room.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { type Encoding, unpack } from "./inflate.ts";
 
@@ -16,6 +17,7 @@ export interface CallSurroundings {
   readonly world: World;
   readonly messageBytesMax: number;
   readonly received: ByteBudget;
+  readonly unread: AnswerRoom;
 }
 
 const headBytes = 5;
@@ -347,10 +349,25 @@ export class GrpcCall implements StreamCall<unknown>, CallContext {
   #answer(message: unknown): void {
     if (this.#isOver) return;
     const frame = this.#encoded(message);
-    if (frame === null) return;
+    if (frame === null || !this.#hasRoomFor(frame.length)) return;
     this.#unsent.push(frame);
     this.#unsentBytes += frame.length;
     this.#status(0, "");
+  }
+
+  /** Until the caller has read all of it, or is gone. */
+  #hasRoomFor(bytes: number): boolean {
+    if (bytes <= smallAnswerBytes) return true;
+    const stream = this.#stream;
+    const { unread, world } = this.#around;
+    const free = unread.take(bytes, world.clock.monotonicMs(), () => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM));
+    if (free === null) {
+      this.#status(8, "the server has no room for more answers that are not read: try again when others have been");
+      return false;
+    }
+    if (stream.destroyed || stream.closed) free();
+    else stream.once("close", free);
+    return true;
   }
 
   /** Null when that failed: the call is over. */

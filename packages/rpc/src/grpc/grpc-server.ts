@@ -18,6 +18,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { World } from "@skein/base";
 import type { Route } from "../service.ts";
+import type { AnswerRoom } from "./answer-room.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { GrpcCall } from "./call.ts";
 
@@ -25,6 +26,7 @@ export interface GrpcServerOptions {
   readonly routes: readonly Route[];
   readonly messageBytesMax: number;
   readonly received: ByteBudget;
+  readonly unread: AnswerRoom;
   readonly http: RequestListener;
   /** Plain HTTP requests of a connection that are under way at once; more are refused. */
   readonly requestsMax: number;
@@ -85,7 +87,7 @@ export function createGrpcServer(world: World, options: GrpcServerOptions): Grpc
     options.http(request as never, response as never);
   });
 
-  const around = { world, messageBytesMax: options.messageBytesMax, received: options.received };
+  const around = { world, messageBytesMax: options.messageBytesMax, received: options.received, unread: options.unread };
   const call = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     const path = String(headers[constants.HTTP2_HEADER_PATH]);
     const route = routes.get(path);
