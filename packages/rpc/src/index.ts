@@ -28,6 +28,7 @@ export {
   u32,
   u64,
 } from "./codec/codec.ts";
+export { Reader } from "./codec/reader.ts";
 export { isRpcError, RpcError, rpcErrors, type RpcStatus, rpcStatusNames } from "./errors.ts";
 export { type DecodeOptions, loadSchema, type Message, type MethodCodec, type Schema, type ServiceCodec } from "./schema.ts";
 export {

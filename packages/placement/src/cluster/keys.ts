@@ -4,8 +4,9 @@
  */
 export type KeyText = string;
 
-export function keyText(key: Uint8Array): KeyText {
-  return Buffer.prototype.latin1Slice.call(key, 0, key.length);
+/** Of the bytes from `start` to `end`; of all without them. */
+export function keyText(bytes: Uint8Array, start = 0, end = bytes.length): KeyText {
+  return Buffer.prototype.latin1Slice.call(bytes, start, end);
 }
 
 export function keyBytes(text: KeyText): Uint8Array {
@@ -17,9 +18,13 @@ export function keyBytes(text: KeyText): Uint8Array {
 
 /** Whether the text is that of the key, without making another. */
 export function isKey(text: KeyText, key: Uint8Array): boolean {
+  return isKeyAt(text, key, 0, key.length);
+}
+
+export function isKeyAt(text: KeyText, bytes: Uint8Array, start: number, end: number): boolean {
   const { length } = text;
-  if (key.length !== length) return false;
+  if (end - start !== length) return false;
   // From the end: keys of one cluster begin alike.
-  for (let i = length - 1; i >= 0; i--) if (text.charCodeAt(i) !== key[i]) return false;
+  for (let i = length - 1; i >= 0; i--) if (text.charCodeAt(i) !== bytes[start + i]) return false;
   return true;
 }

@@ -172,8 +172,7 @@ export class LiveCluster implements ClusterView {
   // ── regions ──
 
   /** A region of the storage, without what heartbeats tell. */
-  loadRegion(meta: RegionMeta): void {
-    const record = recordOf(regionWithoutHeartbeat(meta));
+  loadRegion(record: RegionRecord): void {
     if (this.#regions.insertIfFree(record)) return;
     const stale = this.#regions.overlaps(record.start, record.end);
     // Should a crash have left overlapping ones, the newest stays.

@@ -110,29 +110,36 @@ export class RegionIndex {
   /** False when a region is in the way, or has the id. */
   insertIfFree(record: RegionRecord): boolean {
     if (this.#byId.has(record.id)) return false;
-    const floor = this.#floor(record.start);
-    if (floor !== null && (floor.end === "" || floor.end > record.start)) return false;
-    const next = floor === null ? this.#blocks[0]?.[0] : this.after(floor);
-    if (next !== undefined && next !== null && (record.end === "" || next.start < record.end)) return false;
-    this.insert(record);
+    const block = this.#blockOf(record.start);
+    const records = this.#blocks[Math.max(block, 0)];
+    const at = block < 0 || records === undefined ? 0 : floorIn(records, record.start) + 1;
+    const floor = at > 0 ? records?.[at - 1] : undefined;
+    if (floor !== undefined && (floor.end === "" || floor.end > record.start)) return false;
+    const next = records?.[at] ?? this.#blocks[Math.max(block, 0) + 1]?.[0];
+    if (next !== undefined && (record.end === "" || next.start < record.end)) return false;
+    this.#insertAt(record, block, at);
     return true;
   }
 
   /** The range must be free, and the id unknown. */
   insert(record: RegionRecord): void {
-    this.#byId.set(record.id, record);
     const block = this.#blockOf(record.start);
+    this.#insertAt(record, block, block < 0 ? 0 : floorIn(this.#blocks[block] as RegionRecord[], record.start) + 1);
+  }
+
+  #insertAt(record: RegionRecord, block: number, at: number): void {
+    this.#byId.set(record.id, record);
     const records = this.#blocks[Math.max(block, 0)];
     if (records === undefined) {
       this.#blocks.push([record]);
     } else {
-      const at = block < 0 ? 0 : floorIn(records, record.start) + 1;
       const previous = at > 0 ? records[at - 1] : this.#blocks[block - 1]?.at(-1);
       const next = records[at] ?? this.#blocks[Math.max(block, 0) + 1]?.[0];
       // One text for the border of two neighbours.
       if (previous !== undefined && previous.end === record.start) record.start = previous.end;
       if (next !== undefined && next.start === record.end) record.end = next.start;
-      records.splice(at, 0, record);
+      if (at === records.length) records.push(record);
+      else records.splice(at, 0, record);
       if (records.length > blockMax) {
         // Regions that come in key order leave full blocks behind.
         const half = at === records.length - 1 ? records.length - 1 : records.length >> 1;
@@ -232,6 +239,8 @@ export class RegionIndex {
 function floorIn(records: readonly RegionRecord[], key: KeyText): number {
   let low = 0;
   let high = records.length - 1;
+  // Most come in key order.
+  if (high >= 0 && (records[high] as RegionRecord).start <= key) return high;
   while (low <= high) {
     const middle = (low + high) >> 1;
     if ((records[middle] as RegionRecord).start <= key) low = middle + 1;

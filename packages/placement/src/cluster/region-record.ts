@@ -9,7 +9,7 @@ import { type KeyText, keyBytes, keyText } from "./keys.ts";
 export const peerStride = 4;
 export const peerRoles: readonly PeerRole[] = ["voter", "learner", "incomingVoter", "demotingVoter"];
 const replicationStates: readonly RegionReplicationState[] = ["unknown", "simpleMajority", "integrityOverLabel"];
-const witnessBit = 4;
+export const witnessBit = 4;
 const noDownPeers: readonly DownPeer[] = [];
 const noPeerIds: readonly number[] = [];
 

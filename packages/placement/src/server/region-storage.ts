@@ -7,20 +7,22 @@ import type { Logger, Timer, World } from "@skein/base";
 import { pdErrors } from "../errors.ts";
 import type { RegionId, RegionMeta } from "../core/model.ts";
 import { Region } from "../wire/metapb.ts";
-import { regionOf } from "./convert.ts";
+import { RegionReader } from "../cluster/region-reader.ts";
+import type { RegionRecord } from "../cluster/region-record.ts";
 import { regionMessage } from "../wire/convert.ts";
 
 export interface RegionStorage extends Disposable {
   save(region: RegionMeta): void;
   delete(id: RegionId): void;
-  /** In the order of ids. */
-  load(each: (region: RegionMeta) => void): void;
+  /** In the order of ids. Throws `regionStorage`. */
+  load(each: (region: RegionRecord) => void): void;
   clear(): void;
   flush(): void;
 }
 
 const flushAfterMs = 1000;
 const pendingMax = 4096;
+const pageRows = 1024;
 
 /** Throws `regionStorage`. `:memory:` keeps nothing. */
 export function openRegionStorage(world: World, path: string): RegionStorage {
@@ -61,18 +63,29 @@ class SqliteRegions implements RegionStorage {
     this.#add(id, null);
   }
 
-  load(each: (region: RegionMeta) => void): void {
+  load(each: (region: RegionRecord) => void): void {
     this.flush();
-    // Page by page: an iterator costs more for each row than its region does, all at once would need room for all.
-    const page = this.#database.prepare("SELECT id, meta FROM regions WHERE id > ? ORDER BY id LIMIT 4096");
-    page.setReturnArrays(true);
-    for (let last = -1; ; ) {
-      const rows = page.all(last) as unknown as readonly (readonly [number, Uint8Array])[];
-      for (const [id, meta] of rows) {
-        each(regionOf(Region.decode(meta)));
-        last = id;
+    // Page by page, each as one text of lengths and regions: a row costs more than its region does, all at once would need room for all.
+    const page = this.#database.prepare(
+      `SELECT max(id) AS last, group_concat(printf('%08x', length(meta)) || hex(meta), '') AS regions
+       FROM (SELECT id, meta FROM regions WHERE id > ? ORDER BY id LIMIT ${pageRows})`,
+    );
+    const reader = new RegionReader();
+    try {
+      for (let last = -1; ; ) {
+        const found = page.get(last) as { readonly last: number | null; readonly regions: string | null };
+        if (found.last === null || found.regions === null) return;
+        const bytes = Buffer.from(found.regions, "hex");
+        reader.set(bytes);
+        for (let at = 0; at < bytes.length; ) {
+          const end = at + 4 + bytes.readUInt32BE(at);
+          each(reader.read(at + 4, end));
+          at = end;
+        }
+        last = found.last;
       }
-      if (rows.length < 4096) return;
+    } catch (error) {
+      throw pdErrors.regionStorage([this.#path], error);
     }
   }
 
