@@ -194,17 +194,18 @@ export class SocketConnection implements Connection {
     const channel = new Channel<RowPacketBatch>(batchesAheadMax);
     let columns: readonly ResultColumn[] = [];
     let bytes: Buffer | undefined;
-    let starts: number[] = [];
-    let ends: number[] = [];
+    let count = 0;
+    // Grown once and copied out: arrays that grow anew for each batch are most of what the collector would have to do.
+    const starts: number[] = [];
+    const ends: number[] = [];
     let isComplete = false;
     let waiting = Promise.resolve();
     let waitingCount = 0;
     const flush = () => {
-      if (bytes === undefined || starts.length === 0) return;
-      const batch: RowPacketBatch = { bytes, count: starts.length, starts, ends, columns };
+      if (bytes === undefined || count === 0) return;
+      const batch: RowPacketBatch = { bytes, count, starts: starts.slice(0, count), ends: ends.slice(0, count), columns };
       bytes = undefined;
-      starts = [];
-      ends = [];
+      count = 0;
       if (waitingCount === 0 && channel.trySend(batch)) return;
       this.socket.pause();
       waitingCount++;
@@ -226,8 +227,8 @@ export class SocketConnection implements Connection {
           flush();
           bytes = packet;
         }
-        starts.push(start);
-        ends.push(end);
+        starts[count] = start;
+        ends[count++] = end;
       },
       onChunkEnd: flush,
     }).then(
