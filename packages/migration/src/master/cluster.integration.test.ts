@@ -6,15 +6,14 @@ import { nodeWorld } from "@skein/base";
 import { type KeyValue, openMetastore, textOf } from "@skein/metastore";
 import { type DatabaseServer, freePort, startMariadb } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { launchMaster } from "../config/process-config.ts";
 import { dmErrors } from "../errors.ts";
+import { startTestMaster } from "../testing/master.ts";
 import type { SyncStatus, Unit } from "../unit.ts";
 import { encode, keys } from "../wire/keys.ts";
 import type { QueryStatusListMessage, SourcesAnswer } from "../wire/messages.ts";
 import { startWorker, type Worker } from "../worker/dm-worker.ts";
 import { workerReaders } from "../worker/readers.ts";
 import type { UnitContext } from "../worker/unit-context.ts";
-import { startMaster } from "./dm-master.ts";
 
 const world = nodeWorld();
 const cleanups: (() => Promise<void>)[] = [];
@@ -142,17 +141,8 @@ mysql-instances: [{source-id: src-1}]
 describe("one master, two workers", () => {
   test("a source is bound, a task runs, pauses, resumes, moves with its worker's end and is removed", async () => {
     const port = await freePort(world);
-    const launched = launchMaster(["-name", "m1", "-master-addr", `127.0.0.1:${port}`, "-data-dir", join(folder, "m1")], {
-      hostname: "h",
-      readFile: () => "",
-    });
-    if (launched.kind !== "run") throw new Error(JSON.stringify(launched));
     const w1 = await openWorkerProcess("w1", port); // before its master
-    const master = await startMaster(world, {
-      config: launched.config,
-      versionText: "v\n",
-      parts: { checkTask: async () => ({ passed: true, text: "pre-check is passed. " }), removeMeta: async () => {} },
-    });
+    const master = await startTestMaster(world, { name: "m1", folder, address: `127.0.0.1:${port}` });
     cleanups.push(() => master.close());
     const { service } = master;
 
@@ -273,16 +263,7 @@ describe("one master, two workers", () => {
 
   test("T2: an error pauses and is tried again by itself, a hopeless one waits; W1: a deleted keepalive key kills the units", async () => {
     const port = await freePort(world);
-    const launched = launchMaster(["-name", "m2", "-master-addr", `127.0.0.1:${port}`, "-data-dir", join(folder, "m2")], {
-      hostname: "h",
-      readFile: () => "",
-    });
-    if (launched.kind !== "run") throw new Error(JSON.stringify(launched));
-    const master = await startMaster(world, {
-      config: launched.config,
-      versionText: "v\n",
-      parts: { checkTask: async () => ({ passed: true, text: "pre-check is passed. " }), removeMeta: async () => {} },
-    });
+    const master = await startTestMaster(world, { name: "m2", folder, address: `127.0.0.1:${port}` });
     cleanups.push(() => master.close());
     const { service } = master;
     await openWorkerProcess("x1", port);

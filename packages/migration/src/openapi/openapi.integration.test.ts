@@ -5,9 +5,8 @@ import { join } from "node:path";
 import { nodeWorld } from "@skein/base";
 import { type DatabaseServer, freePort, startMariadb } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { launchMaster } from "../config/process-config.ts";
 import { runDmctl } from "../control/dmctl.ts";
-import { startMaster } from "../master/dm-master.ts";
+import { startTestMaster } from "../testing/master.ts";
 import type { Unit } from "../unit.ts";
 import { startWorker } from "../worker/dm-worker.ts";
 import { workerReaders } from "../worker/readers.ts";
@@ -25,16 +24,7 @@ beforeAll(async () => {
   const port = await freePort(world);
   address = `127.0.0.1:${port}`;
   base = `http://${address}`;
-  const launched = launchMaster(["-name", "m1", "-master-addr", address, "-data-dir", join(folder, "m1"), "-openapi"], {
-    hostname: "h",
-    readFile: () => "",
-  });
-  if (launched.kind !== "run") throw new Error(JSON.stringify(launched));
-  const master = await startMaster(world, {
-    config: launched.config,
-    versionText: "v\n",
-    parts: { checkTask: async () => ({ passed: true, text: "pre-check is passed. " }), removeMeta: async () => {} },
-  });
+  const master = await startTestMaster(world, { name: "m1", folder, address, flags: ["-openapi"] });
   cleanups.push(() => master.close());
   const workerPort = await freePort(world);
   const worker = await startWorker(
