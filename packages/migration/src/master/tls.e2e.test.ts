@@ -116,6 +116,16 @@ test("without allowed names a client needs the CA only, as the field's tools exp
   start("dm-master", "m2", [...tlsFlags("dm-master"), "-master-addr", address, "-data-dir", file("m2")]);
   await until("the master answers", () => listMembers(address, null));
   expect(await dmctl(address, [`-ssl-ca=${file("ca.pem")}`], "list-member", "--master")).toContain('"result": true');
+  // curl and Prometheus agree on HTTP/2 where it is offered, as it is for gRPC.
+  for (const [option, version] of [
+    ["--http1.1", "1.1"],
+    ["--http2", "2"],
+  ] as const)
+    for (const path of ["/status", "/metrics", "/apis/v1alpha1/members?master=true"]) {
+      const form = ["-sS", option, "--cacert", file("ca.pem"), "-o", "/dev/null", "-w", "%{http_version} %{http_code}"];
+      const answer = await world.processes.run("curl", [...form, `https://${address}${path}`]);
+      expect([path, answer.stdout]).toEqual([path, `${version} 200`]);
+    }
 }, 60_000);
 
 const whyNot = await whyNotEtcd(world);
