@@ -13,12 +13,15 @@ clients of the region store (Go, Rust, Python, Java), which are built into .cach
 The last line is "N passed, N failed"; the exit code is 0 when nothing failed. What this machine cannot run is listed with
 the reason. A suite's whole output is in .cache/test/<suite>.log.
 
-  --long     more seeds in every simulation and random workload (20 times as many fresh ones), ten minutes of chaos in the store
+  --long     more seeds in every simulation and random workload (20 times as many fresh ones), ten minutes of chaos in the store,
+             and the integration tests of the migration once more against MariaDB 11 and MySQL 8
   filter     only tests whose path contains one of these texts: ./skein test packages/mysql replicate`;
 
 const folder = join(checkoutFolder, ".cache", "test");
 const suiteTimeoutMs = 20 * 60_000;
 const longSuiteTimeoutMs = 120 * 60_000;
+
+const fileName = (suite: string): string => suite.replaceAll(" ", "-");
 
 interface Suite {
   readonly name: string;
@@ -34,12 +37,13 @@ export const testCommand: Command = {
     await world.disk.makeFolder(folder);
     const env: Record<string, string> = values.long ? { SKEIN_SEEDS_FACTOR: "20" } : {};
     const suites = filters.length === 0 ? [...staticSuites, ...testSuites([], env)] : testSuites(filters, env);
+    if (filters.length === 0 && values.long) suites.push(testSuite("other servers", "integration", serverTests, otherServers));
     let passed = 0;
     let failed = 0;
     const notRun: { name: string; reason: string }[] = [];
     for (const suite of suites) {
       signal.throwIfAborted();
-      const logFile = join(folder, `${suite.name}.log`);
+      const logFile = join(folder, `${fileName(suite.name)}.log`);
       await world.disk.remove(logFile);
       const startedMs = world.clock.monotonicMs();
       const counts = await suite.run(context, logFile);
@@ -82,7 +86,7 @@ async function runTool(
   const child = world.processes.spawn(command, args, { cwd: checkoutFolder, outputFile: logFile, env });
   const end = () => child.kill("SIGTERM");
   signal.addEventListener("abort", end, { once: true });
-  const isLong = env["SKEIN_SEEDS_FACTOR"] !== undefined;
+  const isLong = env["SKEIN_SEEDS_FACTOR"] !== undefined || env["SKEIN_MARIADB"] !== undefined;
   const timer = world.clock.timer(isLong ? longSuiteTimeoutMs : suiteTimeoutMs, end);
   try {
     return (await child.exited).code === 0;
@@ -129,11 +133,24 @@ const staticSuites: readonly Suite[] = [
   shell,
 ];
 
+/** Releases beside the usual ones (`packages/servers/src/releases.ts`), and the tests of what speaks to them. */
+const otherServers = { SKEIN_MARIADB: "mariadb-11", SKEIN_MYSQL: "mysql-8" };
+const serverTests = ["packages/servers", "packages/mysql", "packages/migration"];
+
 function testSuites(filters: readonly string[], env: Readonly<Record<string, string>>): Suite[] {
-  const suite = (name: string, project: string, flags: readonly string[]): Suite => ({
+  const suite = (name: string, project: string, flags: readonly string[]) => testSuite(name, project, flags, env);
+  return [
+    ...(filters.length === 0 ? [suite("house", "unit", ["tests/house"])] : []),
+    suite("unit", "unit", filters.length === 0 ? ["--exclude", "tests/house/**"] : filters),
+    ...["simulation", "integration", "e2e", "clients"].map((project) => suite(project, project, filters)),
+  ];
+}
+
+function testSuite(name: string, project: string, flags: readonly string[], env: Readonly<Record<string, string>>): Suite {
+  return {
     name,
     run: async (context, logFile) => {
-      const reportFile = join(folder, `${name}.json`);
+      const reportFile = join(folder, `${fileName(name)}.json`);
       await context.world.disk.remove(reportFile);
       const ok = await runTool(
         context,
@@ -163,10 +180,5 @@ function testSuites(filters: readonly string[], env: Readonly<Record<string, str
         return { ...counts, failed: 1, failedNames: [`${name}: an error outside of the tests`] };
       return counts;
     },
-  });
-  return [
-    ...(filters.length === 0 ? [suite("house", "unit", ["tests/house"])] : []),
-    suite("unit", "unit", filters.length === 0 ? ["--exclude", "tests/house/**"] : filters),
-    ...["simulation", "integration", "e2e", "clients"].map((project) => suite(project, project, filters)),
-  ];
+  };
 }

@@ -62,8 +62,10 @@ describe.each([
     const outcome = await checkTask(world, [subtask()]);
     expect(outcome.passed).toBe(true);
     expect(outcome.report.summary).toMatchObject({ passed: true, total: 13, failed: 0 });
-    expect(outcome.report.results.map((result) => result.name)).toEqual(["mysql_version", "table structure compatibility check"]);
-    expect(outcome.report.results[1]?.errors).toEqual([
+    const isKnownVersion = server.version.startsWith("8.0"); // newer ones than the original knows are worth a word
+    const structure = "table structure compatibility check";
+    expect(outcome.report.results.map((result) => result.name)).toEqual([...(isKnownVersion ? [] : ["mysql_version"]), structure]);
+    expect(outcome.report.results.at(-1)?.errors).toEqual([
       { severity: "warn", short_error: "table `shop`.`nopk` primary/unique key does not exist" },
     ]);
     expect(outcome.text).toContain("no errors but some warnings");

@@ -7,6 +7,7 @@
  * global one: what is at or before it is in the target, and its `exit_safe_binlog_pos` numbers the rows event of the transaction.
  */
 import { type Connection, type GtidSet, parseGtidSet, type Position } from "@skein/mysql";
+import { dmErrors } from "../errors.ts";
 import { createCheckpointTables, metaTable, textLiteral, textOf } from "./core/meta-tables.ts";
 import type { Target } from "./target.ts";
 
@@ -69,7 +70,7 @@ export function createCheckpointStore(target: Target, flavor: "mysql" | "mariadb
   };
   const positionOf = (file: string | null, offset: string | null, gtid: string | null): Position => {
     let gtidSet: GtidSet | null = null;
-    if (gtid !== null && gtid !== "") gtidSet = parseGtidSet(textOf(gtid), flavor);
+    if (gtid !== null && gtid !== "") gtidSet = gtidSetOf(textOf(gtid), flavor);
     return { file: textOf(file ?? ""), offset: Number(offset ?? 0), gtidSet };
   };
 
@@ -129,4 +130,13 @@ export function createCheckpointStore(target: Target, flavor: "mysql" | "mariadb
     },
   };
   return store;
+}
+
+/** Throws 24001: the target may hold the checkpoint of another source, whose GTIDs this one's family does not have. */
+function gtidSetOf(text: string, flavor: "mysql" | "mariadb"): GtidSet {
+  try {
+    return parseGtidSet(text, flavor);
+  } catch (error) {
+    throw dmErrors.checkpointInvalid([`it has GTIDs that are none of a ${flavor} source: ${text.slice(0, 100)}`], error);
+  }
 }

@@ -1,6 +1,8 @@
 import { nodeWorld, Secret } from "@skein/base";
+import { parseGtidSet } from "@skein/mysql";
 import { type DatabaseServer, startMariadb, startMysql } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createCheckpointStore } from "./checkpoint-store.ts";
 import { openTarget, removeMeta, type TargetConfig } from "./target.ts";
 
 const world = nodeWorld();
@@ -73,6 +75,19 @@ describe.each([
     expect(target.retries.count).toBe(1);
     expect(await target.ddl("CREATE TABLE t2 (a INT)", { schema: "d", assignments: ["TIMESTAMP = 1700000000"] })).toBe(true);
     expect(await target.ddl("CREATE TABLE t2 (a INT)", { schema: "d" })).toBe(false);
+  });
+
+  test("the checkpoint of a source of the other family is refused with what to do", async () => {
+    await using target = await openTarget(world, config, { role: "sync", worker: "w4", signal: never });
+    await target.takeOver();
+    const store = createCheckpointStore(target, "mariadb");
+    await store.load(never);
+    const position = { file: "mysql-bin.000001", offset: 4, gtidSet: parseGtidSet("0-1-7", "mariadb") };
+    await target.transaction([store.globalStatement({ position, horizon: null })]);
+    await expect(createCheckpointStore(target, "mysql").load(never)).rejects.toMatchObject({
+      code: 24001,
+      workaround: expect.stringContaining("--remove-meta"),
+    });
   });
 
   test("removing a task's meta leaves nothing of it", async () => {

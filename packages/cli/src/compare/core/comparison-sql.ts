@@ -47,7 +47,7 @@ export const canCutBy = (column: ComparedColumn): boolean =>
 /** A column's value as text that is the same on every server for the same value. */
 export function comparable(column: ComparedColumn): string {
   const name = quoteName(column.name);
-  if (column.dataType === "float") return `CAST(${name} AS DOUBLE)`; // printed as a float it loses digits
+  if (column.dataType === "float") return `${name} + 0e0`; // printed as a float it loses digits; MySQL casts to DOUBLE from 8.0.17 on only
   if (column.dataType === "bit") return `${name} + 0`;
   if (column.dataType === "json") return `CONVERT(${name} USING utf8mb4)`;
   if (isText(column)) return `CONVERT(${name} USING utf8mb4)`;
