@@ -2,6 +2,7 @@
 import { request as httpRequest, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { isCodedError, type Logger, type TlsFiles, type World } from "@skein/base";
+import { receivedBytes } from "@skein/rpc";
 import { detailOf, pdErrors } from "../errors.ts";
 import { type HttpMethod, HttpRefusal, type HttpRoute, type HttpRoutes, type PdHttpAnswer, type PdHttpRequest } from "./http-routes.ts";
 import { goJson, parseGoJson } from "./json.ts";
@@ -100,8 +101,9 @@ async function answer(options: RouterOptions, root: Node, request: IncomingMessa
     if (found === null) return write(response, { status: 404, text: "404 page not found\n" });
     const route = found.routes.get(request.method ?? "");
     if (route === undefined) return write(response, { status: 405, text: "", type: "" });
-    const body = await readBody(request);
-    if (body === null) return write(response, { status: 413, text: "request body too large\n" });
+    const body = await readBody(request, response);
+    if (body === "too large") return write(response, { status: 413, text: "request body too large\n" });
+    if (body === "no room") return write(response, { status: 503, text: "too many requests with large bodies: try again\n" });
     const isLocal = route.isLocal === true || header(request, followerHeader) === "true";
     if (!isLocal && !options.isLeader()) return await forward(options, request, body, response);
     if (route.isEarly !== true && !options.pd.isServing) throw pdErrors.notBootstrapped([]);
@@ -169,13 +171,19 @@ function percentBytes(text: string, isQuery: boolean): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** Null when it is over the limit. */
-async function readBody(request: IncomingMessage): Promise<Uint8Array | null> {
+/** It counts with what has come by gRPC until it is answered. */
+async function readBody(request: IncomingMessage, response: ServerResponse): Promise<Uint8Array | "too large" | "no room"> {
   const chunks: Buffer[] = [];
   let size = 0;
+  let isOver = false;
+  response.once("close", () => {
+    isOver = true;
+    receivedBytes.free(size);
+  });
   for await (const chunk of request as AsyncIterable<Buffer>) {
+    if (size + chunk.length > bodyBytesMax) return "too large";
+    if (isOver || !receivedBytes.take(chunk.length)) return "no room";
     size += chunk.length;
-    if (size > bodyBytesMax) return null;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -1,5 +1,5 @@
 /** One placement driver in this process: what stores, clients and operators get from it. */
-import { createRpcClient, type RpcClient } from "@skein/rpc";
+import { createRpcClient, receivedBytes, type RpcClient } from "@skein/rpc";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPdClient, type PdClient } from "../client/index.ts";
 import type { RegionAction } from "../core/region-action.ts";
@@ -353,6 +353,15 @@ describe("HTTP", () => {
       type: "application/octet-stream",
       text: '{"key":"a/b\uFFFD","bytes":4}',
     });
+  });
+
+  test("bodies count with all else that has come, until they are answered", async () => {
+    const room = receivedBytes.bytesMax * 1.25;
+    for (let taken = 0; taken < room; taken += 65_536) receivedBytes.take(65_536);
+    expect(await pd.http("POST", "/config", "{}")).toMatchObject({ status: 503 });
+    receivedBytes.free(room);
+    expect(await pd.http("POST", "/config", "{}")).toMatchObject({ status: 200 });
+    await expect.poll(() => receivedBytes.used).toBe(0);
   });
 
   test("members: priority, removal, transfer", async () => {
