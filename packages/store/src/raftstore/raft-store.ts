@@ -860,6 +860,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
    */
   #onBegan(peer: Peer, { from, to, epoch }: Envelope, { life, answers }: Extract<Envelope["content"], { kind: "began" }>): void {
     const { region, raft } = peer;
+    this.world.log.info("DBG began", { regionId: region.id, from: from.id, life, answers, own: this.#lifeNumber, tick: this.#tick, confVer: `${epoch.confVer}/${region.confVer}`, change: peer.log.hasChangeAfter(peer.applied), wp: peer.writesPending, asking: peer.notLeading === null ? "no" : [...peer.notLeading].join("+"), leader: raft.leader, silent: raft.isSilentOfRestart });
     if (to.id !== peer.id || !peer.isInitialized || peer.kind === "applying" || peerById(region, from.id) === undefined) return;
     if (epoch.confVer !== region.confVer || peer.log.hasChangeAfter(peer.applied)) return;
     if (answers === this.#lifeNumber) peer.notLeading?.add(from.id);
@@ -1676,7 +1677,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       if (peer.raft.leader === 0 && peer.isInitialized) this.#onLeaderless(peer);
       else peer.leaderlessTicks = 0;
       if (peer.readsAsked.size > 0) this.#retryReads(peer);
-      if (peer.notLeading !== null && tick % askAgainTicks === 0) {
+      if (peer.notLeading !== null) {
+        // Members that did not answer are asked again: their stores may begin later.
         if (peer.raft.isSilentOfRestart) this.askAround(peer);
         else peer.notLeading = null;
       }
@@ -1805,11 +1807,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     }
     if (++peer.quietTicks < this.options.hibernateTicks) return;
     const others = peer.region.peers.filter(({ id }) => id !== peer.id).length;
-    if (others === 0) {
-      peer.isAsleep = true;
-      this.#awake.delete(peer);
-      return;
-    }
+    if (others === 0) return this.#sleep(peer);
     peer.sleepers ??= new Set();
     peer.wantsSleep = true;
   }
@@ -1818,10 +1816,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     if (peer.sleepers === null || peer.isAsleep) return;
     peer.sleepers.add(from);
     if (peer.sleepers.size < peer.region.peers.length - 1 || !peer.raft.isQuiet) return;
-    peer.isAsleep = true;
     peer.wantsSleep = false;
     peer.sleepers = null;
-    this.#awake.delete(peer);
+    this.#sleep(peer);
   }
 
   /** A follower that has everything, asked to sleep by its leader. */
@@ -1835,13 +1832,17 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       peer.kind !== "normal"
     )
       return;
+    this.#sleep(peer);
+  }
+
+  #sleep(peer: Peer): void {
     peer.isAsleep = true;
     this.#awake.delete(peer);
+    // Of many regions, what they hold only while they work counts. The next read begins with a round, as these are too old for a lease.
+    peer.rounds = [];
+    peer.heardAt = null;
   }
 }
-
-/** After a restart members that did not answer are asked again: their stores may begin later. */
-const askAgainTicks = 3;
 
 /** The parts of `region` that `other` does not cover. */
 function restsOf(region: Region, other: Region): Region[] {

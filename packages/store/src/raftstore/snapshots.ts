@@ -175,7 +175,7 @@ export class Snapshots {
 
   async *#chunks(reader: { scan: RaftStore["engine"]["scan"] }, region: Region): AsyncGenerator<Uint8Array, void, void> {
     const { snapshotChunkBytes } = this.#store.options;
-    const out = new Encoder(snapshotChunkBytes + 1024);
+    const out = new Encoder(1024);
     let pairs = 0;
     const close = (): Uint8Array => {
       out.setU32(0, crc32(out.view(4)));
