@@ -860,7 +860,6 @@ export class RaftStore implements RegionKv, AsyncDisposable {
    */
   #onBegan(peer: Peer, { from, to, epoch }: Envelope, { life, answers }: Extract<Envelope["content"], { kind: "began" }>): void {
     const { region, raft } = peer;
-    this.world.log.info("DBG began", { regionId: region.id, from: from.id, life, answers, own: this.#lifeNumber, tick: this.#tick, confVer: `${epoch.confVer}/${region.confVer}`, change: peer.log.hasChangeAfter(peer.applied), wp: peer.writesPending, asking: peer.notLeading === null ? "no" : [...peer.notLeading].join("+"), leader: raft.leader, silent: raft.isSilentOfRestart });
     if (to.id !== peer.id || !peer.isInitialized || peer.kind === "applying" || peerById(region, from.id) === undefined) return;
     if (epoch.confVer !== region.confVer || peer.log.hasChangeAfter(peer.applied)) return;
     if (answers === this.#lifeNumber) peer.notLeading?.add(from.id);
