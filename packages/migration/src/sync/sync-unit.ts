@@ -569,14 +569,13 @@ class Syncer implements SyncUnit {
     const guard = this.#guard as PositionGuard;
     // Before its low watermark a table may have had another structure than the one that is known: such rows are not even looked at.
     const state =
-      tables.cached(event.table) ??
+      tables.cached(event.table, event.end) ??
       (tables.isCopied(event.table.schema, event.table.table, event.end) ? null : await tables.resolve(event.table, signal));
     if (state === null) return;
     const { rows } = state;
     if (rows === null) return;
     const { action } = event;
     if (action === "insert" ? rows.ignoresInsert : action === "update" ? rows.ignoresUpdate : rows.ignoresDelete) return;
-    if (state.copiedUntil !== null && comparePositions(event.end, state.copiedUntil) <= 0) return;
     if (this.#places.isPassed(keyOf(state.schema, state.table), { position: event.end, rowsEvent: this.#rowsEvent })) return;
     const start = this.#startOf(event);
     guard.observe(start, event.timestamp);

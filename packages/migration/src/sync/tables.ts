@@ -99,15 +99,14 @@ export class Tables {
     this.#options = options;
   }
 
-  /** Of the last resolve of this table, when its map is still the same. */
-  cached(map: TableMap): TableState | undefined {
+  /** Of the last resolve of this table, when its map is still the same and the change that ends there did not come with the full copy. */
+  cached(map: TableMap, end: Position): TableState | undefined {
     const state = this.#states.get(keyOf(map.schema, map.table));
-    return state !== undefined && (state.map === map || state.map.fingerprint === map.fingerprint) ? state : undefined;
+    if (state === undefined || (state.map !== map && state.map.fingerprint !== map.fingerprint)) return undefined;
+    return state.copiedUntil !== null && comparePositions(end, state.copiedUntil) <= 0 ? undefined : state;
   }
 
   async resolve(map: TableMap, signal: AbortSignal): Promise<TableState> {
-    const known = this.cached(map);
-    if (known !== undefined) return known;
     const { schema, table } = map;
     const state = this.isWanted(schema, table) ? await this.#resolveWanted(map, signal) : skipped(map);
     this.#states.set(keyOf(schema, table), state);
