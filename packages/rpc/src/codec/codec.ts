@@ -16,6 +16,7 @@
  * To encode, absent fields are defaults, and defaults are not sent.
  */
 import { rpcErrors } from "../errors.ts";
+import { compileRead, compileWrite, type Kind, type ReadFunction, type Step as CompiledStep, type WriteFunction } from "./compile.ts";
 import { Reader } from "./reader.ts";
 import { Writer } from "./writer.ts";
 
@@ -50,8 +51,6 @@ export interface Field<D> {
   /** Only for the type. */
   readonly holds?: D;
 }
-
-type Kind = "u32" | "i32" | "u64" | "i64" | "big" | "bool" | "double" | "text" | "bytes" | "names" | "message";
 
 const noCodec = (): Codec<unknown> => {
   throw new Error("the field holds no message");
@@ -134,17 +133,7 @@ abstract class BaseCodec<D> implements Codec<D> {
   }
 }
 
-/** A field made ready: what reading and writing look at for each value. */
-interface Step {
-  readonly name: string;
-  readonly kind: Kind;
-  readonly repeated: boolean;
-  readonly packed: boolean;
-  readonly tag: number;
-  readonly names: readonly string[];
-  readonly numbers: ReadonlyMap<string, number>;
-  readonly codec: Codec<unknown> | null;
-}
+type Step = CompiledStep<Codec<unknown>>;
 
 const wireTypes: Readonly<Record<Kind, number>> = {
   u32: 0,
@@ -160,6 +149,20 @@ const wireTypes: Readonly<Record<Kind, number>> = {
   message: 2,
 };
 
+const defaults: Readonly<Record<Kind, unknown>> = {
+  u32: 0,
+  i32: 0,
+  u64: 0,
+  i64: 0,
+  big: 0n,
+  bool: false,
+  double: 0,
+  text: "",
+  bytes: noBytes,
+  names: "",
+  message: null,
+};
+
 function stepOf(name: string, field: Field<unknown>): Step {
   const wireType = wireTypes[field.kind];
   const packed = field.repeated && wireType !== 2;
@@ -169,9 +172,11 @@ function stepOf(name: string, field: Field<unknown>): Step {
     repeated: field.repeated,
     packed,
     tag: field.number * 8 + (packed ? 2 : wireType),
+    looseTag: field.number * 8 + wireType,
     names: field.names,
     numbers: new Map(field.names.map((each, number) => [each, number])),
     codec: field.kind === "message" ? field.codec() : null,
+    empty: field.repeated ? nothing : field.kind === "names" ? field.names[0] : defaults[field.kind],
   };
 }
 
@@ -180,7 +185,6 @@ function stepsByTag(steps: readonly Step[]): (Step | undefined)[] {
   const byTag: (Step | undefined)[] = [];
   for (const step of steps) {
     byTag[step.tag] = step;
-    if (step.packed) byTag[step.tag - 2 + wireTypes[step.kind]] = step;
   }
   // Without holes: reading one is slow.
   return Array.from(byTag);
@@ -213,10 +217,6 @@ function readValue(reader: Reader, step: Step): unknown {
     case "double":
       return reader.double();
   }
-}
-
-function isDefault(value: unknown): boolean {
-  return value === 0 || value === "" || value === false || value === 0n || (value as Uint8Array).length === 0;
 }
 
 function writeValue(writer: Writer, step: Step, value: unknown): void {
@@ -252,25 +252,18 @@ function writeValue(writer: Writer, step: Step, value: unknown): void {
   }
 }
 
-const defaults: Readonly<Record<Kind, unknown>> = {
-  u32: 0,
-  i32: 0,
-  u64: 0,
-  i64: 0,
-  big: 0n,
-  bool: false,
-  double: 0,
-  text: "",
-  bytes: noBytes,
-  names: "",
-  message: null,
+const helpers = {
+  tooLong: () => rpcErrors.malformedMessage(["a field is longer than the message that it is in"]),
+  listTooLong: () => rpcErrors.malformedMessage(["a number is longer than the list that it is in"]),
+  noName: (value: unknown, field: string) => new RangeError(`${String(value)} is no name of ${field}`),
+  nothing,
 };
 
 class MessageCodec<D> extends BaseCodec<D> {
   private readonly shape: Readonly<Record<string, Field<unknown>>>;
   private steps: readonly Step[] | null = null;
-  private byTag: readonly (Step | undefined)[] = [];
-  private template: Record<string, unknown> = {};
+  private readFields: ReadFunction | null = null;
+  private writeFields: WriteFunction | null = null;
 
   constructor(name: string, shape: Shape<D>) {
     super(name);
@@ -278,74 +271,18 @@ class MessageCodec<D> extends BaseCodec<D> {
   }
 
   override read(reader: Reader, end: number): D {
-    if (this.steps === null) this.prepare();
-    const { byTag } = this;
-    const message: Record<string, unknown> = { ...this.template };
-    while (reader.pos < end) {
-      const tag = reader.u32();
-      const step = tag < byTag.length ? byTag[tag] : undefined;
-      if (step === undefined) reader.skip(tag & 7);
-      else if (step.repeated) readMany(reader, step, tag, message);
-      else message[step.name] = readValue(reader, step);
-    }
-    if (reader.pos !== end) throw rpcErrors.malformedMessage(["a field is longer than the message that it is in"]);
-    return message as D;
+    this.readFields ??= compileRead(this.prepared(), helpers);
+    return this.readFields(reader, end) as D;
   }
 
   override write(writer: Writer, message: Input<D>): void {
-    const steps = this.steps ?? this.prepare();
-    const values = message as Readonly<Record<string, unknown>>;
-    for (let i = 0; i < steps.length; i++) {
-      const step = steps[i] as Step;
-      const value = values[step.name];
-      if (value === undefined || value === null) continue;
-      if (step.repeated) writeMany(writer, step, value as readonly unknown[]);
-      else if (step.kind === "message" || !(isDefault(value) || value === step.names[0])) {
-        writer.u32(step.tag);
-        writeValue(writer, step, value);
-      }
-    }
+    this.writeFields ??= compileWrite(this.prepared(), helpers);
+    this.writeFields(writer, message);
   }
 
   /** At the first use: messages may refer to those below them. */
-  private prepare(): readonly Step[] {
-    const steps = Object.entries(this.shape).map(([name, field]) => stepOf(name, field));
-    for (const { name, kind, repeated, names } of steps)
-      this.template[name] = repeated ? nothing : kind === "names" ? names[0] : defaults[kind];
-    this.byTag = stepsByTag(steps);
-    this.steps = steps;
-    return steps;
-  }
-}
-
-function readMany(reader: Reader, step: Step, tag: number, message: Record<string, unknown>): void {
-  let list = message[step.name] as unknown[];
-  if (list === (nothing as unknown)) message[step.name] = list = [];
-  if (!step.packed || tag !== step.tag) {
-    reader.element();
-    list.push(readValue(reader, step));
-    return;
-  }
-  const end = reader.embedded();
-  while (reader.pos < end) {
-    reader.element();
-    list.push(readValue(reader, step));
-  }
-  if (reader.pos !== end) throw rpcErrors.malformedMessage(["a number is longer than the list that it is in"]);
-}
-
-function writeMany(writer: Writer, step: Step, list: readonly unknown[]): void {
-  if (list.length === 0) return;
-  if (step.packed) {
-    writer.u32(step.tag);
-    const place = writer.open();
-    for (const value of list) writeValue(writer, step, value);
-    writer.close(place);
-    return;
-  }
-  for (const value of list) {
-    writer.u32(step.tag);
-    writeValue(writer, step, value);
+  private prepared(): readonly Step[] {
+    return (this.steps ??= Object.entries(this.shape).map(([name, field]) => stepOf(name, field)));
   }
 }
 
