@@ -12,6 +12,7 @@ import { isCodedError, type Logger, TaskGroup, type World } from "@skein/base";
 import {
   type BinlogEvent,
   type Connection,
+  compareBinlogFiles,
   comparePositions,
   createSchemaTracker,
   currentPosition,
@@ -317,6 +318,18 @@ class Syncer implements SyncUnit {
     }
   }
 
+  /**
+   * A stream by GTID begins with the head of the file that holds the next transaction, though all before that transaction is
+   * applied: the place in the file must not go back to the head.
+   */
+  #isKnownHead(event: BinlogEvent): boolean {
+    if (event.kind !== "format" && event.kind !== "previousGtids" && event.kind !== "rotate" && event.kind !== "heartbeat") return false;
+    const applied = this.#applier?.applied;
+    if (applied == null || applied.file === "" || !this.#config.enableGtid) return false;
+    const order = compareBinlogFiles(event.end.file, applied.file);
+    return order < 0 || (order === 0 && event.end.offset < applied.offset);
+  }
+
   // ── running ──
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -556,7 +569,7 @@ class Syncer implements SyncUnit {
         this.#transactions++;
         this.#isMidTransaction = false;
       }
-      if (event.end.file !== "") applier.advance(event.end, !this.#isMidTransaction, this.#rowsEvent);
+      if (event.end.file !== "" && !this.#isKnownHead(event)) applier.advance(event.end, !this.#isMidTransaction, this.#rowsEvent);
       if (event.endsTransaction) this.#rowsEvent = 0;
       if (applier.isFull && (!this.#isMidTransaction || applier.isOverfull)) await applier.dispatch();
       if (this.#isStopAsked && !this.#isMidTransaction) return true;
