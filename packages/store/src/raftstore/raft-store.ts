@@ -160,6 +160,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   /** Regions whose last replica here is not gone from the disk yet: a successor would find its log, and lose its files. */
   readonly #leaving = new Set<number>();
   readonly #background = new Set<Promise<void>>();
+  /** Regions that a split in the log makes here → the replica that has yet to apply it. */
+  readonly #coming = new Map<number, Peer>();
 
   // ── of a turn ──
   #dirty: Peer[] = [];
@@ -775,6 +777,12 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     if (this.#isStale(peer, envelope)) return this.#tell(peer, from, "removed");
     peer.storeOf.set(from.id, from.storeId);
     const { body } = content;
+    // The split that makes its log is on its way here. Told that the log is missing, the leader would send a snapshot, for which there is
+    // no place before that; it sends this again with the next heartbeat.
+    if (body.kind === "append") {
+      if (!peer.isInitialized && this.#isComing(regionId)) return;
+      this.#noteSplits(peer, body.entries);
+    }
     if (peer.isAsleep && !(content.sleep || (body.kind === "heartbeatAnswer" && peer.isLeader))) this.wake(peer);
     if (peer.isLeader) {
       peer.heardAt ??= new Map();
@@ -813,6 +821,31 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       return null;
     }
     return this.createEmpty(regionId, to.id);
+  }
+
+  #isComing(regionId: number): boolean {
+    const parent = this.#coming.get(regionId);
+    if (parent === undefined) return false;
+    if (!parent.isDestroyed && (parent.isInstalling || parent.applied < parent.raft.lastIndex)) return true;
+    this.#coming.delete(regionId); // the split was refused, or a snapshot took its place
+    return false;
+  }
+
+  /** It has something to apply, or a snapshot to put in place: its range may change without a word of anybody. */
+  isCatchingUp(peer: Peer): boolean {
+    return peer.isInstalling || peer.applied < peer.raft.committed;
+  }
+
+  #noteSplits(peer: Peer, entries: readonly Entry[]): void {
+    for (const { data } of entries) {
+      const command = data.length > 0 && data[0] !== 1 ? decodeCommand(data) : null;
+      if (command?.kind === "split") for (const { regionId } of command.parts) this.#coming.set(regionId, peer);
+    }
+  }
+
+  #forgetSplit({ data }: Entry): void {
+    const command = data.length > 0 && data[0] !== 1 ? decodeCommand(data) : null;
+    if (command?.kind === "split") for (const { regionId } of command.parts) this.#coming.delete(regionId);
   }
 
   /** From a peer that was taken out of the region, and does not know it. */
@@ -1051,6 +1084,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       ready = { ...ready, messages, messagesAfterPersist: [...held, ...ready.messagesAfterPersist] };
     }
     for (const message of ready.messages) this.#send(peer, message);
+    this.#noteSplits(peer, ready.committed);
     if (peer.isInstalling) peer.deferred.push(ready);
     else if (ready.snapshot !== undefined) this.#beginInstall(peer, ready);
     else this.#handle(peer, ready);
@@ -1235,6 +1269,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
         peer.log.appliedIndex = last.index;
         for (const { entry, effect } of results) {
           this.stats.applied++;
+          if (this.#coming.size > 0) this.#forgetSplit(entry);
           if (effect !== null) this.#carryOut(peer, entry, effect);
         }
         peer.raft.reportApplied(last.index);

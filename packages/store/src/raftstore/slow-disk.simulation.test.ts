@@ -96,6 +96,43 @@ function cutOff(cluster: StoreCluster, storeId: number): void {
   for (const other of cluster.machines) if (other.storeId !== storeId) cluster.messages.cut(storeId, other.storeId);
 }
 
+test("a store that is behind makes the regions of splits itself: nobody sends it snapshots of them", async () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const slow = new Slowness();
+    let stores = 0;
+    const cluster = new StoreCluster({
+      seed,
+      stores: 3,
+      mutate: { engine: (engine) => (++stores === 3 ? slow.engine(engine) : engine) },
+    });
+    slow.sleep = (ms) => new Promise((done) => void cluster.sim.clock.schedule(ms, done));
+    await cluster.start(3);
+    const { id } = cluster.pd.firstRegion as Region;
+    await cluster.until("somebody leads", () => cluster.leader(id) !== null);
+    let snapshots = 0;
+    for (const { store } of cluster.up) {
+      const { transport } = store;
+      const send = transport.sendSnapshot.bind(transport);
+      transport.sendSnapshot = (...args) => (snapshots++, send(...args));
+    }
+    cluster.messages.faults.delayMsMax = 0; // in the order in which they were sent, as connections have it
+    slow.engineMs = 700;
+    const { store } = cluster.leader(id) as NonNullable<ReturnType<typeof cluster.leader>>;
+    for (let i = 0; i < 5; i++) {
+      const keys = Array.from({ length: 4 }, (_, at) => new TextEncoder().encode(`k${i * 4 + at + 100}`));
+      await cluster.sim.complete(store.split(id, keys));
+    }
+    const regions = [...store.peers.keys()];
+    expect(regions).toHaveLength(21);
+    await cluster.until("all have three replicas", () =>
+      regions.every((each) => cluster.leader(each) !== null && cluster.peersOf(each).filter((peer) => peer.isInitialized).length === 3),
+    );
+    const isEqual = (each: number) => new Set(cluster.peersOf(each).map(({ applied }) => applied)).size === 1;
+    await cluster.until("they are equal", () => regions.every(isEqual));
+    expect(snapshots).toBe(0);
+  }
+});
+
 describe("a replica that goes while its store is slow", () => {
   test("makes place for its successor", async () => {
     for (let seed = 1; seed <= 4; seed++) {

@@ -284,7 +284,7 @@ export class Snapshots {
     }
     for (const other of store.ranges.overlapping(region))
       if (other !== peer && !store.isSwallowed(other, region)) {
-        if (store.peers.get(other.region.id) === other) store.askAround(other); // it may have missed its end
+        if (store.peers.get(other.region.id) === other && !store.isCatchingUp(other)) store.askAround(other); // it may have missed its end
         refuse(`region ${other.region.id} is in its place`);
       }
   }
