@@ -175,7 +175,7 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
     });
     this.leaderSinceMs = this.world.clock.nowMs();
     this.bootstrapTimeNs = u64Of("raft_bootstrap_time", await this.metadata.get("raft/status/raft_bootstrap_time"));
-    if ((await this.metadata.get("raft")) !== null) await this.#serve();
+    if ((await this.metadata.get("raft")) !== null) await this.#serve(leadership.lost);
     leadership.lost.throwIfAborted();
     this.#isLeader = true;
   }
@@ -209,7 +209,7 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
     }
   }
 
-  async #serve(): Promise<void> {
+  async #serve(lost: AbortSignal): Promise<void> {
     const startedMs = this.world.clock.monotonicMs();
     this.cluster.clear();
     const weights = new Map<string, number>();
@@ -228,7 +228,7 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
       });
       this.#persistedHeartbeatMs.set(meta.id, meta.lastHeartbeatMs);
     }
-    this.#options.storage.load((region) => this.cluster.loadRegion(region));
+    await this.#options.storage.load((region) => this.cluster.loadRegion(region), lost);
     this.#minResolvedTs = u64Of(minResolvedKey, await this.metadata.get(minResolvedKey));
     const controller = new AbortController();
     const group = new TaskGroup();
@@ -281,7 +281,8 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
     this.#options.storage.save(regionOf(region));
     this.#options.storage.flush();
     this.log.info("the cluster is bootstrapped", { store: meta.id, region: region.id });
-    await this.#serve();
+    if (this.#leadership === null) throw pdErrors.notLeader([]);
+    await this.#serve(this.#leadership.lost);
     await this.#raiseClusterVersion();
   }
 

@@ -14,8 +14,11 @@ import { regionMessage } from "../wire/convert.ts";
 export interface RegionStorage extends Disposable {
   save(region: RegionMeta): void;
   delete(id: RegionId): void;
-  /** In the order of ids. Throws `regionStorage`. */
-  load(each: (region: RegionRecord) => void): void;
+  /**
+   * In the order of ids, some thousand a turn: a lease is kept meanwhile, and a million take seconds. Rejects with `regionStorage`, or
+   * the signal's reason.
+   */
+  load(each: (region: RegionRecord) => void, signal: AbortSignal): Promise<void>;
   clear(): void;
   flush(): void;
 }
@@ -63,7 +66,7 @@ class SqliteRegions implements RegionStorage {
     this.#add(id, null);
   }
 
-  load(each: (region: RegionRecord) => void): void {
+  async load(each: (region: RegionRecord) => void, signal: AbortSignal): Promise<void> {
     this.flush();
     // Page by page, each as one text of lengths and regions: a row costs more than its region does, all at once would need room for all.
     const page = this.#database.prepare(
@@ -83,8 +86,11 @@ class SqliteRegions implements RegionStorage {
           at = end;
         }
         last = found.last;
+        await new Promise<void>((resolve) => this.#world.clock.afterTurn(resolve));
+        signal.throwIfAborted();
       }
     } catch (error) {
+      if (signal.aborted) throw error;
       throw pdErrors.regionStorage([this.#path], error);
     }
   }
