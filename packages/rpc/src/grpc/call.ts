@@ -419,7 +419,7 @@ export class GrpcCall implements StreamCall<unknown>, CallContext {
   }
 
   #sendHeaders(): void {
-    if (this.#hasHeaders || this.#stream.destroyed || this.#stream.headersSent) return;
+    if (this.#hasHeaders || this.#stream.destroyed || this.#stream.closed || this.#stream.headersSent) return;
     this.#hasHeaders = true;
     this.#stream.respond(answerHeaders, withTrailers);
   }

@@ -93,6 +93,7 @@ export function createGrpcServer(world: World, options: GrpcServerOptions): Grpc
     const route = routes.get(path);
     if (route !== undefined) return new GrpcCall(around, stream, headers, route).start();
     stream.on("error", () => {});
+    if (stream.destroyed || stream.closed) return; // taken back in the packets that brought it
     stream.respond(
       {
         [constants.HTTP2_HEADER_STATUS]: 200,
