@@ -367,6 +367,31 @@ async function killDumps(connection: Connection): Promise<void> {
   for (const [id] of rows) await connection.execute(`KILL ${id}`);
 }
 
+test("an ALTER TABLE that MariaDB logs in two phases is one statement", async () => {
+  const start = families[0]?.[1] as (typeof families)[number][1];
+  await using server = await start({ gtid: true });
+  await using connection = await openConnection(world, endpointOf(server), { mode: "text" });
+  await connection.execute("CREATE DATABASE d");
+  await connection.execute("CREATE TABLE d.t (a INT)");
+  await connection.execute("INSERT INTO d.t VALUES (1), (1)");
+  const from = await currentPosition(connection);
+  await connection.execute("SET SESSION binlog_alter_two_phase = 1");
+  await connection.execute("ALTER TABLE d.t ADD COLUMN b INT");
+  await connection.execute("ALTER TABLE d.t ADD UNIQUE KEY (a)").catch(() => {}); // begun, and given up
+  const end = await currentPosition(connection);
+  const roles: string[] = [];
+  let last: BinlogEvent | undefined;
+  for await (const batch of openBinlogStream(world, endpointOf(server), { serverId: 12, start: from, untilEnd: true })) {
+    for (const event of batch) {
+      last = event;
+      if (event.kind === "query") roles.push(`${event.role}${event.endsTransaction ? ", ends" : ""}: ${event.sql.slice(0, 28)}`);
+    }
+  }
+  expect(roles.slice(0, 2)).toEqual(["announced, ends: ALTER TABLE d.t ADD COLUMN b", "statement, ends: ALTER TABLE d.t ADD COLUMN b"]);
+  expect(roles.slice(2).every((role) => role.startsWith("announced, ends"))).toBe(true);
+  expect(last?.end.gtidSet?.toString()).toBe(end.gtidSet?.toString());
+});
+
 describe("MySQL only", () => {
   test("tagged GTIDs, partial JSON updates, rows queries", async () => {
     const start = families[1]?.[1] as (typeof families)[number][1];

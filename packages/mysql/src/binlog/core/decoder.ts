@@ -449,6 +449,8 @@ export class BinlogDecoder {
         if (/^\s*XA\s+(?:COMMIT|ROLLBACK)\b/i.test(fields.sql)) return facts(this.#complete());
         this.#inTransaction = true;
         return facts(false);
+      case "announced":
+        return facts(this.#inTransaction ? false : this.#complete());
       case "statement":
         if (this.#inTransaction) return facts(false);
         // CREATE TABLE … SELECT of MySQL: the rows follow, up to an XID.

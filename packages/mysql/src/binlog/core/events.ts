@@ -61,7 +61,8 @@ export interface QueryEvent extends EventFacts {
   /** `SET foreign_key_checks` … of the session: OPTION bits; null when the log does not say. */
   readonly foreignKeyChecks: boolean | null;
   readonly uniqueChecks: boolean | null;
-  readonly role: "begin" | "commit" | "rollback" | "savepoint" | "xa" | "statement";
+  /** `announced`: an ALTER TABLE that MariaDB begins or gives up (`binlog_alter_two_phase`): it counts when it comes again as a statement. */
+  readonly role: "begin" | "commit" | "rollback" | "savepoint" | "xa" | "announced" | "statement";
   readonly explicitDefaultsForTimestamp: boolean | null;
 }
 

@@ -26,9 +26,13 @@ test("MariaDB 11: collations in the place of the charsets' own, and all that com
   });
 });
 
-test("MariaDB: an ALTER TABLE in two phases says more, and the charset after it still counts", () => {
-  const query = parseQuery(body("82000804080008002d00", "x"), null);
-  expect(query).toMatchObject({ clientCollation: 8, serverCollation: 45, defaultCollations: [] });
+test("MariaDB: an ALTER TABLE in two phases counts when it is committed, and what comes after its flags is read", () => {
+  // As a server of 11.8 wrote them, with collations at their ends.
+  const collations = "04080008002d00";
+  const read = (status: string) => parseQuery(body(`${status}${collations}`, "alter table t add column b int"), null);
+  expect(read("8202")).toMatchObject({ role: "announced", clientCollation: 8, serverCollation: 45 });
+  expect(read("810e0000000000000082040300000000000000")).toMatchObject({ role: "statement", clientCollation: 8 });
+  expect(read("82080300000000000000")).toMatchObject({ role: "announced", clientCollation: 8 });
 });
 
 test("MySQL: the collation that utf8mb4 means", () => {

@@ -28,6 +28,11 @@ export type QueryFields = Session &
 const noForeignKeyChecks = 1 << 26;
 const relaxedUniqueChecks = 1 << 27;
 
+/** Flags of an ALTER TABLE in two phases. */
+const alterBegun = 2;
+const alterCommitted = 4;
+const alterGivenUp = 8;
+
 /** `expand` unpacks the SQL of a compressed query event. */
 export function parseQuery(body: Buffer, expand: ((bytes: Buffer) => Buffer) | null): QueryFields {
   const reader = new ByteReader(body);
@@ -36,7 +41,7 @@ export function parseQuery(body: Buffer, expand: ((bytes: Buffer) => Buffer) | n
   const schemaLength = reader.u8();
   const errorCode = reader.u16();
   const statusLength = reader.u16();
-  const session = parseStatus(new ByteReader(reader.bytes(statusLength)));
+  const { isAnnounced, ...session } = parseStatus(new ByteReader(reader.bytes(statusLength)));
   const schemaAt = reader.skip(schemaLength);
   const schema = body.toString("utf8", schemaAt, schemaAt + schemaLength);
   reader.skip(1);
@@ -44,11 +49,17 @@ export function parseQuery(body: Buffer, expand: ((bytes: Buffer) => Buffer) | n
   const sqlBytes = expand === null ? rest : expand(rest);
   const charset = session.clientCollation === null ? null : charsetOfCollation(session.clientCollation);
   const sql = decodeText(sqlBytes, charset);
-  return { ...session, schema, sql, sqlBytes, errorCode, executionSeconds, threadId, role: roleOf(sql) };
+  return { ...session, schema, sql, sqlBytes, errorCode, executionSeconds, threadId, role: isAnnounced ? "announced" : roleOf(sql) };
 }
 
-function parseStatus(reader: ByteReader): Session {
-  const session: { -readonly [Key in keyof Session]: Session[Key] } = {
+interface Status extends Session {
+  /** Nothing is done by it yet, or any more. */
+  readonly isAnnounced: boolean;
+}
+
+function parseStatus(reader: ByteReader): Status {
+  const session: { -readonly [Key in keyof Status]: Status[Key] } = {
+    isAnnounced: false,
     sqlMode: null,
     clientCollation: null,
     connectionCollation: null,
@@ -127,9 +138,13 @@ function parseStatus(reader: ByteReader): Session {
       case 20: // default_table_encryption
         reader.skip(1);
         break;
-      case 130: // MariaDB: flags of an ALTER TABLE in two phases
-        reader.skip(2);
+      case 130: {
+        // MariaDB: an ALTER TABLE in two phases; those that end one name the transaction that began it
+        const phase = reader.u8();
+        if ((phase & (alterCommitted | alterGivenUp)) !== 0) reader.skip(8);
+        session.isAnnounced = (phase & (alterBegun | alterGivenUp)) !== 0;
         break;
+      }
       case 131: {
         // MariaDB's character_set_collations: the charset's own default collation, and the one in its place
         const pairs: { charset: string; collation: number }[] = [];
