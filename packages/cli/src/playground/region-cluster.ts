@@ -129,7 +129,19 @@ class Cluster implements RegionCluster {
           ],
         ),
       );
+    // Stores give up after a while without a placement driver; several have an election before they answer.
+    if (this.pds.length > 1) await this.#untilLed();
     for (const { labels } of topology.stores) await this.addStore(labels);
+  }
+
+  async #untilLed(): Promise<void> {
+    const endMs = this.#world.clock.monotonicMs() + readyTimeoutMs;
+    while ((await this.ask("/pd/api/v1/leader")) === null) {
+      for (const { name, state } of this.pds) if (state === "dead") throw new Error(`${name} has ended by itself\n${await this.logs()}`);
+      if (this.#world.clock.monotonicMs() > endMs)
+        throw new Error(`no placement driver leads after ${readyTimeoutMs / 1000} s\n${await this.logs()}`);
+      await this.#world.clock.sleep(100); // it can only be asked
+    }
   }
 
   find(name: string): RegionProcess {
