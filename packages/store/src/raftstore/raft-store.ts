@@ -11,6 +11,7 @@
  * anything of the log is given up (SPEC S2).
  */
 import { assert, compareBytes, type Timer, type World } from "@skein/base";
+import { pdClientErrors } from "@skein/placement/client";
 import type { Entry, Message, MessageBody, Ready } from "@skein/raft";
 import type { Engine, EngineReader, EngineWrite, KeyRange } from "../engine/engine.ts";
 import { Encoder } from "../raftlog/core/encoder.ts";
@@ -121,6 +122,10 @@ export async function createRaftStore(world: World, config: RaftStoreConfig): Pr
   }
   return store;
 }
+
+/** For a placement driver to serve a cluster that was just bootstrapped. */
+const servedTriesMax = 100;
+const servedTryMs = 100;
 
 export class RaftStore implements RegionKv, AsyncDisposable {
   readonly world: World;
@@ -319,8 +324,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       const write = regionStateWrite(state) as Extract<EngineWrite, { kind: "put" }>;
       await engine.write([write, { ...write, key: bootstrapKey }, applyStateWrite(id, initialApplyState)], { sync: true });
     }
+    const { id } = region;
     let isOurs = !(await pd.isBootstrapped()) && (await pd.bootstrap(storeId, region));
-    if (!isOurs) isOurs = (await pd.regionById(region.id))?.peers.some((peer) => peer.id === region.peers[0]?.id) === true;
+    if (!isOurs) isOurs = (await this.#onceServed(() => pd.regionById(id)))?.peers.some((peer) => peer.id === region.peers[0]?.id) === true;
     // It may know a bootstrap and not its region: regions reach its members with heartbeats. The store's record came with the
     // bootstrap, as this store has registered nowhere yet.
     if (!isOurs) isOurs = (await pd.storeAddress(storeId)) !== null;
@@ -328,6 +334,18 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     if (!isOurs)
       for (const key of [regionStateKey(region.id), applyStateKey(region.id)]) writes.push({ kind: "delete", family: "local", key });
     await engine.write(writes, { sync: true });
+  }
+
+  /** A placement driver that has just taken another store's bootstrap answers nothing of the cluster until it serves it. */
+  async #onceServed<T>(ask: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (tries >= servedTriesMax || !pdClientErrors.notBootstrapped.is(error)) throw error;
+        await this.world.clock.sleep(servedTryMs);
+      }
+    }
   }
 
   /** Replicas that the damage of a salvaged log may have touched could have forgotten a promise: they end here. */

@@ -1,4 +1,5 @@
 /** Single histories, of what storms seldom bring about. */
+import { pdClientErrors } from "@skein/placement/client";
 import { expect, test } from "vitest";
 import { RegionError } from "../region-kv.ts";
 import type { Envelope } from "./core/codec.ts";
@@ -89,6 +90,25 @@ test("a first region stays when the placement driver took it and then lost sight
   await cluster.boot(machine);
   isLost = false;
   await cluster.until("it leads its region", () => cluster.leader(region(cluster)) !== null);
+});
+
+test("a store whose bootstrap came second waits until the placement driver serves the first", async () => {
+  const cluster = new StoreCluster({ seed: 2, stores: 1 });
+  const { pd } = cluster;
+  const link = pd.link.bind(pd);
+  let refusals = 3;
+  pd.link = () => ({
+    ...link(),
+    bootstrap: async () => false,
+    regionById: async () => {
+      if (refusals-- > 0) throw pdClientErrors.notBootstrapped(["a region"]);
+      return null;
+    },
+  });
+  const machine = cluster.machines[0] as (typeof cluster.machines)[number];
+  await cluster.boot(machine);
+  expect(refusals).toBe(-1);
+  expect(machine.store?.peers.size).toBe(0);
 });
 
 test("a change that leaves a dead voter as half of the majority is refused", async () => {
