@@ -47,7 +47,10 @@ export interface EtcdMember extends AsyncDisposable {
  */
 const stopGraceMs = 500;
 
-/** `$1` is the log, the rest is the command. Prints etcd's process id first; ends etcd when standard input ends. */
+/**
+ * `$1` is the log, the rest is the command. Prints etcd's process id first; ends etcd when standard input ends. One whose peers were
+ * killed with it may never end by itself.
+ */
 const guardScript = `
 exec 3<&0
 log=$1; shift
@@ -55,7 +58,7 @@ log=$1; shift
 etcd=$!
 echo "$etcd"
 trap 'kill "$etcd" 2>/dev/null' TERM INT
-{ cat <&3 >/dev/null; kill "$etcd"; } >/dev/null 2>&1 &
+{ cat <&3 >/dev/null; kill "$etcd"; sleep 0.5; kill -9 "$etcd"; } >/dev/null 2>&1 &
 guard=$!
 exec 3<&-
 wait "$etcd"; code=$?

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nodeWorld, silentLogger } from "@skein/base";
@@ -144,13 +144,15 @@ test("an etcd that cannot run says why after the time given", async () => {
   await expect(member.waitHealthy({ timeoutMs: 300 })).rejects.toSatisfy(metastoreErrors.memberFailed.is);
 });
 
-test("an etcd does not outlive a parent that is killed with -9", async () => {
-  const options = await memberOptions("orphan");
+test.each(["etcd", "one that does not end when it is asked to"])("%s does not outlive a parent that is killed with -9", async (binary) => {
+  const stubborn = join(folder, "stubborn");
+  await writeFile(stubborn, "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 0.1; done\n", { mode: 0o700 });
+  const options = { ...(await memberOptions("orphan")), binary: binary === "etcd" ? binary : stubborn };
   const script = `
     const { nodeWorld } = await import("@skein/base");
     const { startEtcdMember } = await import(${JSON.stringify(join(import.meta.dirname, "etcd-member.ts"))});
     const member = await startEtcdMember(nodeWorld(), ${JSON.stringify(options)});
-    await member.waitHealthy({ timeoutMs: 20000 });
+    ${binary === "etcd" ? "await member.waitHealthy({ timeoutMs: 20000 });" : "while (member.pid === null) await new Promise((resolve) => setTimeout(resolve, 5));"}
     process.stdout.write(member.pid + "\\n");
     setInterval(() => {}, 1000);
   `;
