@@ -43,6 +43,19 @@ async function rest(sim: Simulation, cluster: ModelCluster, timeMaxMs = 3_600_00
 }
 
 describe("stores join, die and leave", () => {
+  test("a new replica has a higher id than those that its region had, also when the region is younger than the last replica", async () => {
+    const sim = new Simulation({ seed: 1 });
+    model = await startModel(sim, { schedule: { storeLimit: unlimited } });
+    for (const id of [1, 2, 3]) model.addStore(id);
+    // Ids for some replicas are taken, of which the first region needs one.
+    for (const start of ["", key(1)]) {
+      const regionId = model.addRegion(start, start === "" ? key(1) : "", [1, 2], 96);
+      await rest(sim, model);
+      const peers = model.regions.get(regionId)?.meta.peers ?? [];
+      expect(peers.find(({ storeId }) => storeId === 3)?.id).toBeGreaterThan(regionId + 2);
+    }
+  });
+
   test.each(seeds({ fixed: 3, fresh: 1 }))("leaders and regions are balanced when stores join, and stay so, seed %i", async (seed) => {
     const sim = new Simulation({ seed });
     model = await startModel(sim, { schedule: { storeLimit: unlimited } });

@@ -37,6 +37,7 @@ const suspectsMax = 20_000;
 const suspectsATurn = 64;
 const suspectKeptMs = 180_000;
 const idsAtOnce = 16;
+const idsKeptMs = 1_000;
 
 /** Thrown when a plan needs more new ids than are at hand: the next turn has them. */
 class IdsAwaited extends Error {
@@ -108,6 +109,8 @@ interface Internal {
   readonly suspects: Map<RegionId, { notBeforeMs: number; untilMs: number }>;
   readonly splitAt: Map<RegionId, number>;
   readonly ids: PeerId[];
+  /** Monotonic ms. */
+  idsFromMs: number;
   idsWanted: boolean;
   cursor: Uint8Array;
   passStartedMs: number;
@@ -145,6 +148,7 @@ function createState(services: PdServices, policySource: PolicySource): Scheduli
     suspects: new Map(),
     splitAt: new Map(),
     ids: [],
+    idsFromMs: 0,
     idsWanted: false,
     cursor: new Uint8Array(),
     passStartedMs: 0,
@@ -154,6 +158,7 @@ function createState(services: PdServices, policySource: PolicySource): Scheduli
     close: () => stopListening(),
   };
   const newPeerId = (): PeerId => {
+    dropOldIds(services, internal);
     const id = internal.ids.shift();
     if (id === undefined) {
       internal.idsWanted = true;
@@ -223,6 +228,7 @@ function createState(services: PdServices, policySource: PolicySource): Scheduli
     policy,
     context,
     ensureIds: async (count: number) => {
+      dropOldIds(services, internal);
       while (internal.ids.length < count) await refill(services, internal);
     },
     suspect: (regionId: RegionId) => suspect(regionId),
@@ -234,7 +240,16 @@ function createState(services: PdServices, policySource: PolicySource): Scheduli
 async function refill(services: PdServices, internal: Internal): Promise<void> {
   const last = await services.ids.allocMany(idsAtOnce);
   for (let id = last - idsAtOnce + 1; id <= last; id++) internal.ids.push(id);
+  internal.idsFromMs = services.world.clock.monotonicMs();
   internal.idsWanted = false;
+}
+
+/**
+ * A store where a region had a replica before takes a new one only with a higher id. Of a region that a split made since, ids that
+ * were put by before are lower: its replica would be waited for in vain.
+ */
+function dropOldIds(services: PdServices, internal: Internal): void {
+  if (services.world.clock.monotonicMs() - internal.idsFromMs > idsKeptMs) internal.ids.length = 0;
 }
 
 type State = SchedulingState & { readonly internal: Internal };
