@@ -9,7 +9,9 @@ import {
   createRowDecoder,
   currentPosition,
   emptyGtidSet,
+  type GtidSet,
   gtidSetAt,
+  gtidSetContains,
   listBinlogs,
   openBinlogStream,
   openConnection,
@@ -73,7 +75,10 @@ describe.each(families)("%s's binlog as a stream", (family, start) => {
     const options = { serverId: 4712, flavor: family } as const;
     for (const position of [seen[0], seen[20], seen[49], seen[50]] as Position[]) {
       const counted = await gtidSetAt(world, endpointOf(server), position, options);
-      expect(position.gtidSet?.toString()).toBe(counted.toString());
+      const said = position.gtidSet as GtidSet;
+      // MySQL writes the log before the transactions of it are among the executed ones.
+      if (family === "mysql" && position !== seen[50]) expect(gtidSetContains(counted, said)).toBe(true);
+      else expect(said.toString()).toBe(counted.toString());
     }
     for (const writer of writers) await writer.close();
   });

@@ -13,7 +13,10 @@ const syntaxError = 1064;
 /** Looks at a log that somebody writes to before the server is asked to read the file for its GTIDs. */
 const quietLooksMax = 5;
 
-/** The end of the source's log now, with the GTIDs up to it. Throws when the binlog is off, or the privilege is missing. */
+/**
+ * The end of the source's log now, with the GTIDs up to it. MySQL's set may lack what is just being committed: the log is written
+ * first. Throws when the binlog is off, or the privilege is missing.
+ */
 export async function currentPosition(connection: Connection, signal?: AbortSignal): Promise<Position> {
   const row = await logStatus(connection, signal);
   let end = endOf(row);
