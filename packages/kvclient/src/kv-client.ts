@@ -140,6 +140,7 @@ export function createKvClient(world: World, options: KvClientOptions): KvClient
           const request = { split_keys: inside, is_raw_kv: isRaw };
           const answer = await (isRaw ? rawRequests : requests).call(region, tikvpb.tikv.methods.SplitRegion, request, patience);
           if (answer === moved) again.push(...group);
+          else if (answer.errors.length > 0) throw kvErrors.refused(["a split", answer.errors[0]?.abort || "for no reason"]);
           else regions.learn(answer.regions, region.replicas[region.leader]?.storeId ?? 0);
         }
         left = again;

@@ -26,6 +26,15 @@ test("keys are put, read and deleted", async () => {
 });
 
 describe("over many regions", () => {
+  test("a split that the store refuses is an error, not silence", async () => {
+    await using it = await startTestCluster(world);
+    await it.client.split([bytes("m")], { isRaw: true });
+    expect(it.regions.regions()).toHaveLength(2);
+    const tooLong = new Uint8Array(20_000).fill(97);
+    await expect(it.client.split([tooLong], { isRaw: true })).rejects.toMatchObject({ code: kvErrors.refused.code });
+    expect(it.regions.regions()).toHaveLength(2);
+  });
+
   test("batches, and scans both ways", async () => {
     await using it = await startTestCluster(world);
     await it.split(["k00100", "k00200", "k00300", "k01500", "x"], true);
