@@ -59,6 +59,9 @@ export interface KvClient extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** The placement driver gives no ids for a region that it has not heard of yet: a second or two, or it is another reason. */
+const splitRefusalsMax = 6;
+
 export function createKvClient(world: World, options: KvClientOptions): KvClient {
   const controller = new AbortController();
   const { tls } = options;
@@ -132,16 +135,24 @@ export function createKvClient(world: World, options: KvClientOptions): KvClient
       const { regions } = isRaw ? rawRequests : requests;
       const patience = new Patience(world, "a split", 30_000, controller.signal);
       let left: readonly Uint8Array[] = keys;
+      let refusals = 0;
       while (left.length > 0) {
         const again: Uint8Array[] = [];
+        let refused: Error | null = null;
         for (const [region, group] of await regions.group(left, (key) => key, patience)) {
           const inside = group.filter((key) => Buffer.compare(key, region.startKey) !== 0);
           if (inside.length === 0) continue;
           const request = { split_keys: inside, is_raw_kv: isRaw };
           const answer = await (isRaw ? rawRequests : requests).call(region, tikvpb.tikv.methods.SplitRegion, request, patience);
           if (answer === moved) again.push(...group);
-          else if (answer.errors.length > 0) throw kvErrors.refused(["a split", answer.errors[0]?.abort || "for no reason"]);
-          else regions.learn(answer.regions, region.replicas[region.leader]?.storeId ?? 0);
+          else if (answer.errors.length > 0) {
+            refused = kvErrors.refused(["a split", answer.errors[0]?.abort || "for no reason"]);
+            again.push(...group);
+          } else regions.learn(answer.regions, region.replicas[region.leader]?.storeId ?? 0);
+        }
+        if (refused !== null) {
+          if (++refusals > splitRefusalsMax) throw refused;
+          await patience.wait("placement", refused);
         }
         left = again;
       }
