@@ -9,6 +9,7 @@ import { compareTable } from "@skein/cli";
 import { type DatabaseServer, openSql, startMariadb } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MigrationCluster, type Process } from "../support/cluster.ts";
+import { connectRaw, preface, sayRaw } from "../support/raw-bytes.ts";
 import { untilApplied } from "./migrate.ts";
 
 const world = nodeWorld();
@@ -193,30 +194,8 @@ describe("peers that do not speak what the ports speak", () => {
     const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(await readFile(`/proc/${child.pid}/status`, "utf8")) ?? [];
     return Number(kib) * 1024;
   };
-  const portOf = ({ address }: Process) => Number(address.split(":")[1]);
-  const connect = async (process: Process): Promise<Duplex> => {
-    const stream = await world.network.connect({ host: "127.0.0.1", port: portOf(process), timeoutMs: 5_000 });
-    stream.on("error", () => {}); // being thrown out is what the test expects
-    stream.resume();
-    return stream;
-  };
-  const closed = (stream: Duplex) => (stream.destroyed ? Promise.resolve() : new Promise<void>((resolve) => stream.once("close", resolve)));
-  /** Sends what the other side reads; who neither reads nor throws us out (its own limit is a minute) is left after three seconds. */
-  const say = async (process: Process, parts: readonly (string | Uint8Array)[]) => {
-    const stream = await connect(process);
-    const gone = closed(stream);
-    const sendAll = async () => {
-      for (const part of parts) {
-        if (stream.destroyed) return;
-        await Promise.race([gone, new Promise<void>((resolve) => stream.write(part, () => resolve()))]);
-      }
-      stream.end();
-      await gone;
-    };
-    await Promise.race([sendAll(), world.clock.sleep(3_000)]);
-    stream.destroy();
-  };
-  const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  /** Who neither reads nor throws us out: the ports' own limit is a minute. */
+  const say = (process: Process, parts: readonly (string | Uint8Array)[]) => sayRaw(world, process.address, parts, 3_000);
   const odd: Readonly<Record<string, readonly (string | Uint8Array)[]>> = {
     "random bytes": [world.random.bytes(64 * 1024)],
     "TLS where none is spoken": [Buffer.from("1603010200010001fc0303", "hex"), world.random.bytes(512)],
@@ -248,7 +227,7 @@ describe("peers that do not speak what the ports speak", () => {
     const held: Duplex[] = [];
     for (const process of processes)
       for (let i = 0; i < 100; i++) {
-        const stream = await connect(process);
+        const stream = await connectRaw(world, process.address);
         held.push(stream);
         if (i % 3 === 1) stream.write("PRI"); // undecided: half a preface
         if (i % 3 === 2) stream.write("POST /api/v1/tasks HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{");

@@ -16,6 +16,7 @@ import { pdpb } from "@skein/placement/wire";
 import { createRpcClient, type Input, isRpcError, type RpcClient, type UnaryMethod } from "@skein/rpc";
 import { encodeKey, type kvrpcpb, tikvpb } from "@skein/store/wire";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { connectRaw, preface, sayRaw } from "../support/raw-bytes.ts";
 import { type OpenCluster, openCluster } from "../support/region-cluster.ts";
 
 const world = nodeWorld();
@@ -93,31 +94,9 @@ afterEach(async () => {
   expect(resident.filter((each) => each.mib > residentMibMax)).toEqual([]);
 }, 60_000);
 
-const connect = async (address: string): Promise<Duplex> => {
-  const at = address.lastIndexOf(":");
-  const stream = await world.network.connect({ host: address.slice(0, at), port: Number(address.slice(at + 1)), timeoutMs: 5_000 });
-  stream.on("error", () => {}); // being thrown out is what the test expects
-  stream.resume();
-  return stream;
-};
+const connect = (address: string) => connectRaw(world, address);
+const say = (address: string, parts: readonly (string | Uint8Array)[]) => sayRaw(world, address, parts, 2_000);
 
-/** Sends what the other side reads; who neither reads nor throws us out is left after two seconds. */
-async function say(address: string, parts: readonly (string | Uint8Array)[]): Promise<void> {
-  const stream = await connect(address);
-  const gone = stream.destroyed ? Promise.resolve() : new Promise<void>((resolve) => stream.once("close", resolve));
-  const sendAll = async () => {
-    for (const part of parts) {
-      if (stream.destroyed) return;
-      await Promise.race([gone, new Promise<void>((resolve) => stream.write(part, () => resolve()))]);
-    }
-    stream.end();
-    await gone;
-  };
-  await Promise.race([sendAll(), world.clock.sleep(2_000)]);
-  stream.destroy();
-}
-
-const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const http = (line: string, body: string | Uint8Array = "", length = body.length) =>
   [`${line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${length}\r\n\r\n`, body] as const;
 

@@ -33,7 +33,14 @@ export {
 } from "./binlog/core/position.ts";
 export type { RowDecoder } from "./binlog/core/row-decoder.ts";
 export type { MappedColumn, TableMap } from "./binlog/core/table-map.ts";
-export { type BinlogFileFacts, currentPosition, gtidSetAt, listBinlogs, mariadbGtidsAt } from "./binlog/positions.ts";
+export {
+  type BinlogFileFacts,
+  currentPosition,
+  gtidSetAt,
+  listBinlogs,
+  mariadbGtidsAtEnd,
+  mariadbGtidsByReading,
+} from "./binlog/positions.ts";
 export { createRowDecoder } from "./binlog/tools.ts";
 export { type MysqlEndpoint } from "./client/authenticate.ts";
 export {

@@ -24,7 +24,16 @@ function logOf(terms: readonly number[], membership: Membership): TestLog {
   };
 }
 
-function peer(id: PeerId, options: { terms?: readonly number[]; term?: number; membership?: Membership; priority?: number } = {}): Raft {
+interface PeerOptions {
+  terms?: readonly number[];
+  term?: number;
+  membership?: Membership;
+  priority?: number;
+  draw?: () => number;
+  isRestarted?: boolean;
+}
+
+function peer(id: PeerId, options: PeerOptions = {}): Raft {
   const membership = options.membership ?? voters(1, 2, 3);
   const log = logOf(options.terms ?? [], membership);
   const raft = new Raft({
@@ -35,12 +44,13 @@ function peer(id: PeerId, options: { terms?: readonly number[]; term?: number; m
     applied: 0,
     electionTicks: 10,
     heartbeatTicks: 2,
-    draw: () => 0,
+    draw: options.draw ?? (() => 0),
     appendBytesMax: 1024,
     inflightMax: 8,
     uncommittedBytesMax: 100,
     applyBytesMax: 1024,
     priority: options.priority ?? 0,
+    isRestarted: options.isRestarted ?? false,
   });
   logs.set(raft, log);
   return raft;
@@ -266,22 +276,7 @@ describe("leases", () => {
   });
 
   test("R9: a restarted peer votes for nobody for an election timeout, unless the leader asks", () => {
-    const membership = voters(1, 2, 3);
-    const raft = new Raft({
-      id: 1,
-      log: logOf([], membership),
-      hardState: { term: 1, vote: 0, commit: 0 },
-      membership,
-      applied: 0,
-      electionTicks: 10,
-      heartbeatTicks: 2,
-      draw: () => 9,
-      appendBytesMax: 1024,
-      inflightMax: 8,
-      uncommittedBytesMax: 100,
-      applyBytesMax: 1024,
-      isRestarted: true,
-    });
+    const raft = peer(1, { term: 1, draw: () => 9, isRestarted: true });
     const ask = (term: number, isTransfer: boolean) =>
       raft.step({ from: 3, to: 1, term, kind: "vote", lastIndex: 9, lastTerm: 1, isTransfer, priority: 0 });
     ask(2, false);
@@ -294,23 +289,7 @@ describe("leases", () => {
   });
 
   test("R9: a restarted peer that is sure that nobody leads votes and stands at once, but not for what it promised since", () => {
-    const membership = voters(1, 2, 3);
-    const restarted = () =>
-      new Raft({
-        id: 1,
-        log: logOf([], membership),
-        hardState: { term: 1, vote: 0, commit: 0 },
-        membership,
-        applied: 0,
-        electionTicks: 10,
-        heartbeatTicks: 2,
-        draw: () => 1,
-        appendBytesMax: 1024,
-        inflightMax: 8,
-        uncommittedBytesMax: 100,
-        applyBytesMax: 1024,
-        isRestarted: true,
-      });
+    const restarted = () => peer(1, { term: 1, draw: () => 1, isRestarted: true });
     const raft = restarted();
     raft.endSilence(2);
     raft.tick();

@@ -55,7 +55,7 @@ export async function openSnapshot(
     }
     if (options.consistency !== "flush" && options.consistency !== "lock" && first.flavor === "mariadb" && connections.length === 1) {
       await begin();
-      const position = await snapshotPosition(first, signal, true);
+      const position = await snapshotPosition(first, signal);
       if (position !== null) return snapshot(position, true);
     }
     const locker = await openSource(world, config.from, signal);

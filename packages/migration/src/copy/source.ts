@@ -3,7 +3,8 @@ import { type World } from "@skein/base";
 import {
   type Connection,
   currentPosition,
-  mariadbGtidsAt,
+  mariadbGtidsAtEnd,
+  mariadbGtidsByReading,
   MysqlConnectionError,
   type MysqlEndpoint,
   MysqlServerError,
@@ -67,10 +68,11 @@ export async function lowWatermark(world: World, connection: Connection, signal:
     for (let tries = 1; tries <= quietSnapshotsMax; tries++) {
       await connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT", signal);
       try {
-        const position = await snapshotPosition(connection, signal, tries === quietSnapshotsMax);
-        if (position === "moved") continue;
-        if (position === null) break;
-        return position;
+        const place = await snapshotPlace(connection, signal);
+        if (place === null) break;
+        const gtidSet = await mariadbGtidsAtEnd(connection, place, signal);
+        if (gtidSet !== null) return { ...place, gtidSet };
+        if (tries === quietSnapshotsMax) return { ...place, gtidSet: await mariadbGtidsByReading(connection, place, signal) };
       } finally {
         if (connection.isOpen) await connection.execute("ROLLBACK", signal);
       }
@@ -97,20 +99,19 @@ export async function endOfLog(connection: Connection, signal?: AbortSignal): Pr
   }
 }
 
-/**
- * MariaDB: the position of this connection's snapshot, exactly. Null when the server does not say it (no binlog); "moved" when its
- * GTIDs could only be found by reading the log and `mayRead` is false.
- */
-export async function snapshotPosition(connection: Connection, signal: AbortSignal, mayRead: true): Promise<Position | null>;
-export async function snapshotPosition(connection: Connection, signal: AbortSignal, mayRead: boolean): Promise<Position | "moved" | null>;
-export async function snapshotPosition(connection: Connection, signal: AbortSignal, mayRead: boolean): Promise<Position | "moved" | null> {
+/** MariaDB: the position of this connection's snapshot, exactly. Null when the server does not say it (no binlog). */
+export async function snapshotPosition(connection: Connection, signal: AbortSignal): Promise<Position | null> {
+  const place = await snapshotPlace(connection, signal);
+  if (place === null) return null;
+  const gtidSet = (await mariadbGtidsAtEnd(connection, place, signal)) ?? (await mariadbGtidsByReading(connection, place, signal));
+  return { ...place, gtidSet };
+}
+
+async function snapshotPlace(connection: Connection, signal: AbortSignal): Promise<Omit<Position, "gtidSet"> | null> {
   const { rows } = await connection.query("SHOW STATUS LIKE 'binlog_snapshot_%'", signal);
   const status = new Map(rows.map(([name, value]) => [(name ?? "").toLowerCase(), value ?? ""]));
   const file = status.get("binlog_snapshot_file") ?? "";
-  if (file === "") return null;
-  const place = { file: textOf(file), offset: Number(status.get("binlog_snapshot_position")) };
-  const gtidSet = await mariadbGtidsAt(connection, place, mayRead, signal);
-  return gtidSet === null ? "moved" : { ...place, gtidSet };
+  return file === "" ? null : { file: textOf(file), offset: Number(status.get("binlog_snapshot_position")) };
 }
 
 export interface SourceTable {

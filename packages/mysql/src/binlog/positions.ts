@@ -27,22 +27,19 @@ export async function currentPosition(connection: Connection, signal?: AbortSign
     if (seen.end !== null && isSamePlace(seen.end, end)) return { ...end, gtidSet: seen.gtidSet };
     end = seen.end ?? end;
   }
-  return { ...end, gtidSet: await gtidsByReading(connection, end, signal) };
+  return { ...end, gtidSet: await mariadbGtidsByReading(connection, end, signal) };
 }
 
-/**
- * MariaDB: the GTIDs up to a place of the log where it may end right now. The server knows those of its end; for any other place it
- * reads the file up to there, up to a gigabyte. Null when it is not the end and `mayRead` is false.
- */
-export async function mariadbGtidsAt(
-  connection: Connection,
-  place: LogPlace,
-  mayRead: boolean,
-  signal?: AbortSignal,
-): Promise<GtidSet | null> {
+/** MariaDB: the GTIDs up to a place of the log, when the log ends there right now; else null. Costs the server nothing. */
+export async function mariadbGtidsAtEnd(connection: Connection, place: LogPlace, signal?: AbortSignal): Promise<GtidSet | null> {
   const { end, gtidSet } = await gtidsAtEnd(connection, signal);
-  if (end !== null && isSamePlace(end, place)) return gtidSet;
-  return mayRead ? await gtidsByReading(connection, place, signal) : null;
+  return end !== null && isSamePlace(end, place) ? gtidSet : null;
+}
+
+/** MariaDB: the GTIDs up to any place of the log. The server reads the file up to there, up to a gigabyte. */
+export async function mariadbGtidsByReading(connection: Connection, { file, offset }: LogPlace, signal?: AbortSignal): Promise<GtidSet> {
+  const { rows } = await connection.query(`SELECT BINLOG_GTID_POS(${quoteText(file)}, ${offset})`, signal);
+  return parseGtidSet(rows[0]?.[0] ?? "", "mariadb");
 }
 
 interface LogPlace {
@@ -63,11 +60,6 @@ function endOf(row: Record<string, string | null> | undefined): LogPlace | null 
 async function gtidsAtEnd(connection: Connection, signal?: AbortSignal): Promise<{ end: LogPlace | null; gtidSet: GtidSet }> {
   const [{ rows }, row] = await Promise.all([connection.query("SELECT @@GLOBAL.gtid_binlog_pos", signal), logStatus(connection, signal)]);
   return { end: endOf(row), gtidSet: parseGtidSet(rows[0]?.[0] ?? "", "mariadb") };
-}
-
-async function gtidsByReading(connection: Connection, { file, offset }: LogPlace, signal?: AbortSignal): Promise<GtidSet> {
-  const { rows } = await connection.query(`SELECT BINLOG_GTID_POS(${quoteText(file)}, ${offset})`, signal);
-  return parseGtidSet(rows[0]?.[0] ?? "", "mariadb");
 }
 
 async function logStatus(connection: Connection, signal?: AbortSignal): Promise<Record<string, string | null> | undefined> {

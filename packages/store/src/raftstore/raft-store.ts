@@ -47,6 +47,7 @@ import {
   encodeAdmin,
   encodeWrites,
   identKey,
+  isAdministrative,
   type RegionState,
   regionStateKey,
   regionStates,
@@ -713,7 +714,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     if (last - minIndex > this.options.mergeLogGapMax || minIndex < peer.log.firstIndex - 1)
       throw refuse("the gap of the source's logs is too large");
     for (const entry of peer.log.entries(minIndex + 1, peer.log.lastIndex + 1, Number.POSITIVE_INFINITY))
-      if (entry.data.length > 0 && entry.data[0] !== 1) throw refuse("an administrative entry is on its way");
+      if (isAdministrative(entry.data)) throw refuse("an administrative entry is on its way");
     if (peer.log.lastIndex < last) throw refuse("entries are on their way");
     const epoch = { confVer: region.confVer, version: region.version };
     await this.propose(peer, { kind: "prepareMerge", epoch, minIndex, target });
@@ -855,15 +856,11 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   }
 
   #noteSplits(peer: Peer, entries: readonly Entry[]): void {
-    for (const { data } of entries) {
-      const command = data.length > 0 && data[0] !== 1 ? decodeCommand(data) : null;
-      if (command?.kind === "split") for (const { regionId } of command.parts) this.#coming.set(regionId, peer);
-    }
+    for (const entry of entries) for (const regionId of regionsMadeBy(entry)) this.#coming.set(regionId, peer);
   }
 
-  #forgetSplit({ data }: Entry): void {
-    const command = data.length > 0 && data[0] !== 1 ? decodeCommand(data) : null;
-    if (command?.kind === "split") for (const { regionId } of command.parts) this.#coming.delete(regionId);
+  #forgetSplit(entry: Entry): void {
+    for (const regionId of regionsMadeBy(entry)) this.#coming.delete(regionId);
   }
 
   /** From a peer that was taken out of the region, and does not know it. */
@@ -1230,7 +1227,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       for (const entry of peer.applyQueue) {
         // Only what is in the own log durably: what is applied must not be lost by a crash that the log did not survive (P3).
         if (peer.log.term(entry.index) !== entry.term) break;
-        const isAdmin = entry.data.length > 0 && entry.data[0] !== 1;
+        const isAdmin = isAdministrative(entry.data);
         if (isAdmin && hasStructure) {
           isHeld = true;
           break;
@@ -1906,6 +1903,12 @@ function restsOf(region: Region, other: Region): Region[] {
   const isLonger = other.endKey.length > 0 && (region.endKey.length === 0 || compareBytes(region.endKey, other.endKey) > 0);
   if (isLonger) rests.push({ ...region, startKey: other.endKey });
   return rests;
+}
+
+/** By a split that the entry asks for; none by any other. */
+function regionsMadeBy({ data }: Entry): readonly number[] {
+  const command = isAdministrative(data) ? decodeCommand(data) : null;
+  return command?.kind === "split" ? command.parts.map(({ regionId }) => regionId) : [];
 }
 
 function once(run: () => void): () => void {

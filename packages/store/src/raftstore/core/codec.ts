@@ -154,6 +154,11 @@ export function encodeWrites(out: Encoder, writes: readonly RegionWrite[]): void
   }
 }
 
+/** It changes the region itself, and no pairs: told without reading it. */
+export function isAdministrative(data: Uint8Array): boolean {
+  return data.length > 0 && data[0] !== command.writes;
+}
+
 /** Null for the entry that opens a term. Byte strings are views. */
 export function decodeCommand(
   data: Uint8Array,
