@@ -7,12 +7,16 @@
  *   100 clients    with a connection and 10 callers each: the same with all that a client does, and 100 sockets
  *   one caller     a request for each timestamp, one after the other
  *
- * The limits are what the original gave on a machine of this kind, with clients and server on the same two cores.
+ * The limits are what the original gave on a machine of this kind, with clients and server on the same two cores. Other work kept
+ * those cores awake (a load of 5 to 17), so one caller is measured with cores that are kept awake as well. On a machine on which
+ * nothing else runs it depends on how fast a core wakes up: that case stands beside a bare exchange of ten bytes over TCP.
  */
 import type { BenchCase, Benchmark, BenchContext } from "@skein/cli";
 import { createPdClient, type PdClient } from "@skein/placement/client";
 import { pdpb } from "@skein/placement/wire";
 import { createRpcClient, type RpcClient } from "@skein/rpc";
+import { withCoresAwake } from "./support/awake.ts";
+import { exchanges } from "./support/echo.ts";
 import { type PlacementDriver, startPlacementDriver } from "./support/placement-driver.ts";
 
 const seconds = 5;
@@ -27,14 +31,19 @@ export const benchmark: Benchmark = {
   describe: "Timestamps a second over one stream, over 100 streams and for one caller, beside the original's recorded figures.",
   async prepare(context) {
     const driver = await startPlacementDriver(context);
-    const one = (name: string, run: () => Promise<Measured>, must: number | null): BenchCase => ({
+    const one = (
+      name: string,
+      run: () => Promise<Measured>,
+      must: number | null,
+      peer?: { name: string; run: () => Promise<Measured> },
+    ): BenchCase => ({
       name,
       metrics: [
         { name: "timestamps", unit: "/s", better: "higher" },
         { name: "p50", unit: "ms", better: "lower" },
         { name: "p99", unit: "ms", better: "lower" },
       ],
-      contenders: [{ name: "skein", isOurs: true, run }],
+      contenders: [{ name: "skein", isOurs: true, run }, ...(peer === undefined ? [] : [{ ...peer, isOurs: false }])],
       ...(must === null ? {} : { limits: { timestamps: { must, aim: must * 2 } } }),
     });
     const clients = (count: number, callers: number) => () => ofClients(context, driver, count, callers);
@@ -47,7 +56,8 @@ export const benchmark: Benchmark = {
         one("1000 callers", clients(1, 1000), 507_000),
         one("100 streams", () => ofStreams(context, driver), 419_000),
         one("100 clients", clients(100, 10), null),
-        one("one caller", clients(1, 1), 18_900),
+        one("one caller, cores awake", () => withCoresAwake(context.world, clients(1, 1)), 18_900),
+        one("one caller, idle machine", clients(1, 1), null, { name: "bare TCP exchange", run: () => ofExchanges(context) }),
       ],
       [Symbol.asyncDispose]: () => driver[Symbol.asyncDispose](),
     };
@@ -68,9 +78,18 @@ async function measured(
   signal.throwIfAborted();
   const given = (await driver.metric("pd_tso_given_total")) - givenBefore;
   if (given !== count) throw new Error(`${count} timestamps were taken, and the driver says that it gave ${given}`);
+  return figures((count / tookMs) * 1000, latencies);
+}
+
+function figures(rate: number, latencies: number[]): Measured {
   latencies.sort((a, b) => a - b);
   const part = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
-  return { timestamps: (count / tookMs) * 1000, p50: part(0.5), p99: part(0.99) };
+  return { timestamps: rate, p50: part(0.5), p99: part(0.99) };
+}
+
+async function ofExchanges(context: BenchContext): Promise<Measured> {
+  const { rate, latencies } = await exchanges(context, seconds * context.scale);
+  return figures(rate, latencies);
 }
 
 async function ofClients(context: BenchContext, driver: PlacementDriver, clients: number, callers: number): Promise<Measured> {
