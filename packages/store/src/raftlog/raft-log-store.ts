@@ -104,6 +104,14 @@ export class RegionLog {
     }
     return out;
   }
+  isLongerThan(bytes: number): boolean {
+    let sum = 0;
+    for (const { length } of this.slots) {
+      sum += length;
+      if (sum > bytes) return true;
+    }
+    return false;
+  }
   /** The oldest segment that this log needs; infinite when it needs none. */
   get oldestSegment(): number {
     const entries = this.slots[0]?.segment ?? Number.POSITIVE_INFINITY;
@@ -187,6 +195,13 @@ export class RaftLogStore implements AsyncDisposable {
 
   get segmentCount(): number {
     return this.#segments.length;
+  }
+  /** There are far more segments than there should be, and this log needs one of the oldest. */
+  isHeldUpBy(log: RegionLog): boolean {
+    const oldest = this.#segments[0]?.number ?? 0;
+    return (
+      this.#segments.length > this.#segmentsMax * 2 && (log.slots[0]?.segment ?? Number.POSITIVE_INFINITY) < oldest + this.#segmentsMax
+    );
   }
   get cachedBytes(): number {
     return this.#cached;

@@ -78,6 +78,7 @@ export function applyEntry(peer: Peer, entry: Entry, writes: EngineWrite[], cont
     for (const write of command.writes) {
       writes.push(write);
       peer.keysWritten++;
+      peer.keysSinceCheck++;
       peer.approximateKeys++; // versions and deletions too, until the region is read
     }
     peer.bytesWritten += entry.data.length;

@@ -21,6 +21,8 @@ export interface RaftStoreOptions {
   /** `raft-log-gc-threshold`: entries. */
   readonly logGcThreshold: number;
   readonly logGcCountMax: number;
+  /** `raft-log-gc-size-limit`: of one region's entries; a log over it is cut although a peer is behind. */
+  readonly logGcBytesMax: number;
   /** `raft-log-reserve-max-ticks`: log GC rounds after which a log that is short of the threshold is compacted, too. */
   readonly logReserveRounds: number;
   /** `leader-transfer-max-log-lag`. */
@@ -33,6 +35,9 @@ export interface RaftStoreOptions {
   readonly splitCheckTicks: number;
   readonly splitBytes: number;
   readonly maxBytes: number;
+  /** `region-split-keys`, `region-max-keys`: versions count one by one. */
+  readonly splitKeys: number;
+  readonly maxKeys: number;
   readonly splitCheckDiffBytes: number;
   readonly batchSplitMax: number;
   readonly mergeCheckTicks: number;
@@ -63,6 +68,7 @@ export const defaultRaftStoreOptions: RaftStoreOptions = {
   logGcTicks: 3,
   logGcThreshold: 50,
   logGcCountMax: 196_608,
+  logGcBytesMax: 192 * mebibyte,
   logReserveRounds: 6,
   transferLagMax: 128,
   hibernate: true,
@@ -72,6 +78,8 @@ export const defaultRaftStoreOptions: RaftStoreOptions = {
   splitCheckTicks: 10,
   splitBytes: 256 * mebibyte,
   maxBytes: 384 * mebibyte,
+  splitKeys: 2_560_000,
+  maxKeys: 3_840_000,
   splitCheckDiffBytes: 16 * mebibyte,
   batchSplitMax: 10,
   mergeCheckTicks: 2,

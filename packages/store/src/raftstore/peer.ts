@@ -112,6 +112,7 @@ export class Peer {
   approximateBytes = 0;
   approximateKeys = 0;
   bytesSinceCheck = 0;
+  keysSinceCheck = 0;
   isMeasured = false;
   isChecking = false;
   bytesWritten = 0;

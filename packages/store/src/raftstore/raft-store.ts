@@ -264,8 +264,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       onUnreachable: (storeId: number) => this.#onUnreachable(storeId),
     };
     await this.transport.start(handlers, { clusterId: this.clusterId, storeId: this.storeId });
+    await this.snapshots.removeOthers(installs.map(({ file }) => file.path));
     for (const { peer, file } of installs) this.#startInstall(peer, file, null);
-    await this.snapshots.removeOthers(new Set(installs.map(({ file }) => file.path)));
     this.pd.onRegionAction((action) => this.onRegionAction(action));
     this.pd.onConnected(() => {
       for (const peer of this.peers.values()) if (peer.isLeader) this.reports.region(peer);
@@ -1671,7 +1671,17 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       this.ranges.remove(rest);
     }
     await this.#clearRange({ start: region.startKey, end: region.endKey });
-    await this.snapshots.ingest(file, region);
+    try {
+      await this.snapshots.ingest(file, region);
+    } catch (error) {
+      if (!raftstoreErrors.snapshotDamaged.is(error) || this.#isClosed) throw error;
+      // There is no way back to what was here before: the leader is told, and makes a new replica.
+      this.world.log.error("a snapshot was damaged on the disk, its replica is given up", { region: region.id, error });
+      this.damaged.add(region.id);
+      peer.isInstalling = false;
+      this.background(this.destroy(peer, region));
+      return;
+    }
     await this.engine.write([regionStateWrite({ ...state, kind: "normal", snapshot: null })], { sync: true });
     this.#forgetReadSnapshot();
     await this.snapshots.remove(file);
@@ -1742,7 +1752,10 @@ export class RaftStore implements RegionKv, AsyncDisposable {
         peer.isLeader &&
         peer.kind === "normal" &&
         tick % options.splitCheckTicks === 0 &&
-        (!peer.isMeasured || peer.bytesSinceCheck >= options.splitCheckDiffBytes)
+        (!peer.isMeasured ||
+          peer.bytesSinceCheck >= options.splitCheckDiffBytes ||
+          // As with bytes, a region that stays a little under its limit is not read again and again.
+          (peer.approximateKeys >= options.maxKeys && peer.keysSinceCheck >= options.maxKeys / 16))
       )
         this.background(this.#checks.split(peer));
       if (
@@ -1794,7 +1807,10 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     if (peer.kind !== "normal" || peer.applied - first <= 5) return;
     let everywhere = peer.applied;
     for (const { peer: id, match } of peer.raft.progress.values()) if (id !== peer.id) everywhere = Math.min(everywhere, match);
-    const index = (peer.applied - first >= options.logGcCountMax ? peer.applied : everywhere) - 1;
+    const isLong =
+      peer.applied - first >= options.logGcCountMax ||
+      (everywhere < peer.applied && (log.isLongerThan(options.logGcBytesMax) || this.log.isHeldUpBy(log)));
+    const index = (isLong ? peer.applied : everywhere) - 1;
     if (index < first) return;
     if (index - first < options.logGcThreshold && ++peer.compactHeldTicks < options.logReserveRounds) return;
     peer.compactHeldTicks = 0;

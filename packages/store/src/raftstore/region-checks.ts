@@ -30,23 +30,21 @@ export class RegionChecks {
         );
       } else peer.approximateBytes += since;
       peer.bytesSinceCheck -= since;
+      peer.keysSinceCheck = 0;
       peer.isMeasured = true;
-      // What was written over is in the estimate, too: only when it says that the region is large, all of it is read.
-      if (peer.approximateBytes < this.#store.options.maxBytes) return;
+      const { maxBytes, maxKeys, splitBytes, splitKeys, batchSplitMax } = this.#store.options;
+      // What was written over is in the estimates, too: only when they say that the region is large, all of it is read.
+      if (peer.approximateBytes < maxBytes && peer.approximateKeys < maxKeys) return;
       using snapshot = this.#store.engine.snapshot();
-      const measured = await measureRegion(snapshot, region, this.#store.options.splitBytes);
+      const measured = await measureRegion(snapshot, region, { bytes: splitBytes, keys: splitKeys });
       if (peer.isDestroyed || !sameEpoch(region, peer.region)) return;
       peer.approximateBytes = measured.bytes;
       peer.approximateKeys = measured.keys;
-      if (measured.bytes < this.#store.options.maxBytes || !peer.isLeader || peer.kind !== "normal" || this.#store.isClosed) return;
-      const keys = measured.boundaries.slice(0, this.#store.options.batchSplitMax);
+      const isLarge = measured.bytes >= maxBytes || measured.keys >= maxKeys;
+      if (!isLarge || !peer.isLeader || peer.kind !== "normal" || this.#store.isClosed) return;
+      const keys = measured.boundaries.slice(0, batchSplitMax);
       // The rest of less than half a region stays with the part before it.
-      if (
-        keys.length > 1 &&
-        measured.bytes % this.#store.options.splitBytes < this.#store.options.splitBytes / 2 &&
-        keys.length === measured.boundaries.length
-      )
-        keys.pop();
+      if (keys.length > 1 && measured.rest < 0.5 && keys.length === measured.boundaries.length) keys.pop();
       if (keys.length > 0) await this.#store.split(peer.regionId, keys).catch(() => {}); // the next check finds it again
     } finally {
       peer.isChecking = false;
@@ -55,8 +53,9 @@ export class RegionChecks {
 
   async splitInMiddle(peer: Peer): Promise<void> {
     using snapshot = this.#store.engine.snapshot();
-    const { bytes } = await measureRegion(snapshot, peer.region, Number.POSITIVE_INFINITY);
-    const { boundaries } = await measureRegion(snapshot, peer.region, Math.max(1, Math.floor(bytes / 2)));
+    const keys = Number.POSITIVE_INFINITY;
+    const { bytes } = await measureRegion(snapshot, peer.region, { bytes: Number.POSITIVE_INFINITY, keys });
+    const { boundaries } = await measureRegion(snapshot, peer.region, { bytes: Math.max(1, Math.floor(bytes / 2)), keys });
     const middle = boundaries[0];
     if (middle !== undefined) await this.#store.split(peer.regionId, [middle]);
   }

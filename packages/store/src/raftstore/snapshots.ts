@@ -6,6 +6,7 @@
  *   file  = (length u32 │ chunk)*
  */
 import { crc32 } from "node:zlib";
+import type { DiskFile } from "@skein/base";
 import type { EngineWrite, Family } from "../engine/engine.ts";
 import { Decoder, Encoder } from "../raftlog/core/encoder.ts";
 import {
@@ -72,6 +73,10 @@ export class Snapshots {
   readonly #waiting = new Set<Wanted>();
   /** Those that come in, and wait for a place here. */
   readonly #arriving: (() => void)[] = [];
+  /** Files that a region is being made from. */
+  readonly #held = new Set<string>();
+  /** One file at a time gets its name and is offered to its peer: two of one position have the same name. */
+  #placing: Promise<void> = Promise.resolve();
 
   constructor(store: RaftStore, folder: string) {
     this.#store = store;
@@ -86,18 +91,24 @@ export class Snapshots {
     return `${this.#folder}/${regionId}-${term}-${index}.snap`;
   }
 
-  /** Those that no region is being made from: of an earlier life, or refused. */
-  async removeOthers(keep: ReadonlySet<string>): Promise<void> {
+  /** After a start: regions are being made from those of `keep`; all others are of an earlier life. */
+  async removeOthers(keep: readonly string[]): Promise<void> {
+    for (const path of keep) this.#held.add(path);
     const { disk } = this.#store.world;
     for (const name of await disk.list(this.#folder))
-      if (!keep.has(`${this.#folder}/${name}`)) await disk.remove(`${this.#folder}/${name}`);
+      if (!this.#held.has(`${this.#folder}/${name}`)) await disk.remove(`${this.#folder}/${name}`);
   }
   async forget(regionId: number): Promise<void> {
     const { disk } = this.#store.world;
-    for (const name of await disk.list(this.#folder)) if (name.startsWith(`${regionId}-`)) await disk.remove(`${this.#folder}/${name}`);
+    for (const name of await disk.list(this.#folder)) {
+      if (!name.startsWith(`${regionId}-`)) continue;
+      this.#held.delete(`${this.#folder}/${name}`);
+      await disk.remove(`${this.#folder}/${name}`);
+    }
   }
-  remove(file: SnapshotFile): Promise<void> {
-    return this.#store.world.disk.remove(file.path);
+  async remove({ path }: SnapshotFile): Promise<void> {
+    await this.#store.world.disk.remove(path);
+    this.#held.delete(path);
   }
 
   // ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -214,11 +225,28 @@ export class Snapshots {
     const temporary = `${path}.${header.raftTerm}-${this.#next++}.tmp`;
     try {
       await this.#write(temporary, region.id, chunks);
+      const place = () => this.#place(header, temporary, path);
+      this.#placing = this.#placing.then(place, place);
+      await this.#placing;
+    } finally {
+      this.#leave();
+      await disk.remove(temporary);
+    }
+  }
+  #next = 0;
+
+  /** Gives a whole file its name and offers it to its peer. */
+  async #place(header: Header, temporary: string, path: string): Promise<void> {
+    const store = this.#store;
+    const { disk } = store.world;
+    const { from, to, raftTerm, region, index, term } = header;
+    this.#check(header);
+    if (this.#held.has(path)) throw new Error("a region is being made from it");
+    try {
       await disk.rename(temporary, path);
       await disk.syncFolder(this.#folder);
       while (store.peers.get(region.id)?.isApplying === true && !store.isClosed) await store.turnEnd();
       this.#check(header);
-      const { from, to, raftTerm } = header;
       const peer = store.peers.get(region.id) ?? store.createEmpty(region.id, to.id);
       peer.storeOf.set(from.id, from.storeId);
       for (const member of region.peers) peer.storeOf.set(member.id, member.storeId);
@@ -229,13 +257,12 @@ export class Snapshots {
         kind: "snapshot",
         snapshot: { index, term, membership: membershipOf(region) },
       } as const;
-      if (!store.stepSnapshot(peer, message, { path, index, term, region })) await disk.remove(path);
+      this.#held.add(path);
+      if (!store.stepSnapshot(peer, message, { path, index, term, region })) this.#held.delete(path);
     } finally {
-      this.#leave();
-      await disk.remove(temporary);
+      if (!this.#held.has(path)) await disk.remove(path);
     }
   }
-  #next = 0;
 
   /** Takes a place to receive with. What waits for one holds a connection and the first chunks: only some may. */
   async #arrive(): Promise<void> {
@@ -322,13 +349,22 @@ export class Snapshots {
     await file.sync();
   }
 
+  /** A file that is gone is as bad as a damaged one. */
+  async #openAgain({ path }: SnapshotFile, region: Region): Promise<DiskFile> {
+    try {
+      return await this.#store.world.disk.open(path, { readOnly: true });
+    } catch (error) {
+      throw (error as NodeJS.ErrnoException).code === "ENOENT" ? raftstoreErrors.snapshotDamaged([region.id], error) : error;
+    }
+  }
+
   // ── putting in place ────────────────────────────────────────────────────────────────────────────────────────────────
 
   async ingest(snapshot: SnapshotFile, region: Region): Promise<void> {
     const store = this.#store;
     this.installing++;
     try {
-      await using file = await store.world.disk.open(snapshot.path, { readOnly: true });
+      await using file = await this.#openAgain(snapshot, region);
       for (let at = 0; ; ) {
         const head = await file.read(at, 4);
         if (head.length < 4) throw raftstoreErrors.snapshotDamaged([region.id]);

@@ -6,11 +6,19 @@ import { type Region } from "./core/region.ts";
 export interface Measure {
   readonly bytes: number;
   readonly keys: number;
-  /** Ascending, inside of the region: about `stepBytes` apart. */
+  /** Ascending, inside of the region: about a step apart. */
   readonly boundaries: readonly Uint8Array[];
+  /** Of a step, behind the last of them. */
+  readonly rest: number;
 }
 
-export async function measureRegion(reader: EngineReader, region: Region, stepBytes: number): Promise<Measure> {
+/** Whichever is reached first. */
+export interface Step {
+  readonly bytes: number;
+  readonly keys: number;
+}
+
+export async function measureRegion(reader: EngineReader, region: Region, steps: Step): Promise<Measure> {
   const range = { start: region.startKey, end: region.endKey };
   const sizes = new Map<Family, number>();
   const counts = new Map<Family, number>();
@@ -27,23 +35,26 @@ export async function measureRegion(reader: EngineReader, region: Region, stepBy
   }
   // A row's long value is in another family than its record of the commit.
   const keys = Math.max(counts.get("write") ?? 0, counts.get("default") ?? 0);
-  if (bytes <= stepBytes) return { bytes, keys, boundaries: [] };
+  if (bytes <= steps.bytes && keys <= steps.keys) return { bytes, keys, boundaries: [], rest: 0 };
   // One family's keys tell where: that of the committed writes where there are any, for every row has one there.
   const family: Family = (sizes.get("write") ?? 0) > 0 ? "write" : "default";
-  const step = stepBytes * ((sizes.get(family) ?? 0) / bytes);
+  const stepBytes = steps.bytes * ((sizes.get(family) ?? 0) / bytes);
   const boundaries: Uint8Array[] = [];
   let since = 0;
+  let keysSince = 0;
   for await (const block of reader.scan(family, range))
     for (const { key, value } of block) {
       since += key.length + value.length;
-      if (since < step) continue;
+      keysSince++;
+      if (since < stepBytes && keysSince < steps.keys) continue;
       const boundary = boundaryOf(family, key);
       const last = boundaries.at(-1) ?? region.startKey;
       if (compareBytes(boundary, last) <= 0) continue; // still the versions of one row
       boundaries.push(boundary.slice());
       since = 0;
+      keysSince = 0;
     }
-  return { bytes, keys, boundaries };
+  return { bytes, keys, boundaries, rest: Math.max(since / stepBytes, keysSince / steps.keys) };
 }
 
 const timestampBytes = 8;

@@ -87,6 +87,7 @@ wait-for-lock-timeout = "2s"
     ['[security]\nca-path = "x"', "belong together"],
     ["[pd]\nendpoints = []", "pd.endpoints"],
     ['[coprocessor]\nregion-split-size = "96MB"\nregion-max-size = "1MB"', "region-max-size"],
+    ["[coprocessor]\nregion-split-keys = 10\nregion-max-keys = 9", "region-max-keys"],
   ])("%j is refused with its name", (file, named) => {
     const text = refusal(file);
     expect(text).toContain("[code=72301:class=tikv-server");

@@ -74,7 +74,7 @@ const keys: Readonly<Record<string, Key>> = {
   "raftstore.raft-log-gc-tick-interval": duration("3s", 1),
   "raftstore.raft-log-gc-threshold": integer(50, 1),
   "raftstore.raft-log-gc-count-limit": integer(196_608, 1),
-  "raftstore.raft-log-gc-size-limit": idle(size(192 * mebibyte)),
+  "raftstore.raft-log-gc-size-limit": size(192 * mebibyte, kibibyte),
   "raftstore.raft-log-reserve-max-ticks": integer(6, 1),
   "raftstore.raft-entry-cache-life-time": idle(duration("30s")),
   "raftstore.raft-store-max-leader-lease": duration("9s"),
@@ -105,8 +105,8 @@ const keys: Readonly<Record<string, Key>> = {
   "coprocessor.batch-split-limit": integer(10, 1),
   "coprocessor.region-split-size": size(256 * mebibyte, kibibyte),
   "coprocessor.region-max-size": size(0),
-  "coprocessor.region-split-keys": idle(integer(2_560_000, 1)),
-  "coprocessor.region-max-keys": idle(integer(3_840_000, 1)),
+  "coprocessor.region-split-keys": integer(2_560_000, 1),
+  "coprocessor.region-max-keys": integer(0, 0),
   "pessimistic-txn.wait-for-lock-timeout": duration("1s", 1),
   "pessimistic-txn.wake-up-delay-duration": duration("20ms"),
   "pessimistic-txn.pipelined": idle(bool(true)),
@@ -428,6 +428,10 @@ function finish(values: Map<string, Value>, warnings: string[]): ServerConfig {
   const maxBytes = integer("coprocessor.region-max-size");
   if (maxBytes === 0) values.set("coprocessor.region-max-size", Math.floor(splitBytes * 1.5));
   else if (maxBytes < splitBytes) refuse("coprocessor.region-max-size", "must not be under region-split-size");
+  const splitKeys = integer("coprocessor.region-split-keys");
+  const maxKeys = integer("coprocessor.region-max-keys");
+  if (maxKeys === 0) values.set("coprocessor.region-max-keys", Math.ceil(splitKeys * 1.5));
+  else if (maxKeys < splitKeys) refuse("coprocessor.region-max-keys", "must not be under region-split-keys");
   const format = get("log.format");
   if (format !== "text" && format !== "json") return refuse("log.format", `${JSON.stringify(format)} is neither text nor json`);
   const endpoints = (values.get("pd.endpoints") as readonly string[]).map((each) => each.replace(/^https?:\/\//, "").replace(/\/$/, ""));
