@@ -60,6 +60,13 @@ export interface RegionKv {
    * not known (the leader stepped down with the entry on its way).
    */
   write(context: RegionContext, term: number, writes: readonly RegionWrite[]): Promise<void>;
+  /**
+   * Before versions up to `safePoint` are removed from a region: whoever will serve what is left of it hears of it first, now or after
+   * a restart (`onSafePoint`). Rejects with a `RegionError`.
+   */
+  noteSafePoint(context: RegionContext, safePoint: bigint): Promise<void>;
+  /** Reads below it may miss something on this store from now on. It only grows; called at once for what is known already. */
+  onSafePoint(listener: (safePoint: bigint) => void): void;
   /** Called when a peer of this store begins to lead a region in a term, before it serves anything; and when a merge widens it. */
   onLead(listener: (region: RegionDescription, term: number) => void): void;
 }

@@ -13,9 +13,11 @@ import {
   decodeCommand,
   encodeApplyState,
   encodeRegionState,
+  encodeSafePoint,
   type MergeState,
   type RegionState,
   regionStateKey,
+  safePointKey,
 } from "./core/codec.ts";
 import { changePeers, peerOn, type Region, sameEpoch, splitRegion } from "./core/region.ts";
 import type { Peer } from "./peer.ts";
@@ -53,6 +55,10 @@ export function regionStateWrite(state: RegionState): EngineWrite {
   return { kind: "put", family: "local", key: regionStateKey(state.region.id), value: encodeRegionState(scratch, state) };
 }
 
+export function safePointWrite(safePoint: bigint): EngineWrite {
+  return { kind: "put", family: "local", key: safePointKey, value: encodeSafePoint(safePoint) };
+}
+
 export function applyStateWrite(regionId: number, state: ApplyState): EngineWrite {
   return { kind: "put", family: "local", key: applyStateKey(regionId), value: encodeApplyState(scratch, state) };
 }
@@ -61,6 +67,8 @@ export interface ApplyContext {
   readonly storeId: number;
   /** The peer of a region on this store that is not this one. */
   readonly peer: (regionId: number) => Peer | undefined;
+  /** Told before anything behind it is removed; the engine hears of it with the batch. Answers the greatest one that is known here. */
+  readonly noteSafePoint: (safePoint: bigint) => bigint;
   /** Whether the region's peer on this store is to be made by a split, or was there before and went. */
   readonly mayCreate: (region: Region, peerId: number) => boolean;
 }
@@ -159,6 +167,9 @@ function applyAdmin(
     }
     case "computeHash":
       return { kind: "computeHash", index: entry.index };
+    case "safePoint":
+      writes.push(safePointWrite(context.noteSafePoint(command.safePoint)));
+      return null;
     case "verifyHash":
       return { kind: "verifyHash", index: command.index, hash: command.hash };
   }

@@ -33,6 +33,7 @@ import {
   initialApplyState,
   mergingError,
   regionStateWrite,
+  safePointWrite,
 } from "./apply.ts";
 import {
   type AdminCommand,
@@ -42,6 +43,7 @@ import {
   decodeApplyState,
   decodeCommand,
   decodeRegionState,
+  decodeSafePoint,
   type Envelope,
   type PeerAddress,
   encodeAdmin,
@@ -51,6 +53,7 @@ import {
   type RegionState,
   regionStateKey,
   regionStates,
+  safePointKey,
 } from "./core/codec.ts";
 import {
   changePeers,
@@ -161,6 +164,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   #isClosed = false;
   readonly #abort = new AbortController();
   readonly #listeners: ((region: RegionDescription, term: number) => void)[] = [];
+  readonly #safePointListeners: ((safePoint: bigint) => void)[] = [];
+  /** Versions up to it were, or are being, removed from some region here. */
+  safePoint = 0n;
   /** Regions whose replica here was given up. */
   readonly damaged = new Set<number>();
   /** Regions whose last replica here is not gone from the disk yet: a successor would find its log, and lose its files. */
@@ -239,6 +245,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     });
     await this.#log.ready();
     await this.snapshots.open();
+    const safePoint = engine.get("local", safePointKey);
+    if (safePoint !== null) this.#learnSafePoint(decodeSafePoint(safePoint));
     const states: RegionState[] = [];
     for await (const block of engine.scan("local", regionStates)) for (const { value } of block) states.push(decodeRegionState(value));
     await this.#giveUpDamaged(states);
@@ -486,6 +494,31 @@ export class RaftStore implements RegionKv, AsyncDisposable {
 
   onLead(listener: (region: RegionDescription, term: number) => void): void {
     this.#listeners.push(listener);
+  }
+
+  async noteSafePoint(context: RegionContext, safePoint: bigint): Promise<void> {
+    const peer = this.#find(context);
+    this.#checkVersion(peer, context.version);
+    await this.propose(peer, { kind: "safePoint", safePoint });
+  }
+  onSafePoint(listener: (safePoint: bigint) => void): void {
+    this.#safePointListeners.push(listener);
+    if (this.safePoint > 0n) listener(this.safePoint);
+  }
+
+  #learnSafePoint(safePoint: bigint): bigint {
+    if (safePoint > this.safePoint) {
+      this.safePoint = safePoint;
+      for (const listener of this.#safePointListeners) listener(safePoint);
+    }
+    return this.safePoint;
+  }
+
+  /** With a snapshot of a region from which versions up to it are gone. Durable with whatever is written next. */
+  async takeSafePoint(safePoint: bigint): Promise<void> {
+    if (safePoint <= this.safePoint) return;
+    this.#learnSafePoint(safePoint);
+    await this.engine.write([safePointWrite(this.safePoint)]);
   }
 
   #find(context: RegionContext): Peer {
@@ -1199,6 +1232,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     return {
       storeId: this.storeId,
       peer: (regionId) => this.peers.get(regionId),
+      noteSafePoint: (safePoint) => this.#learnSafePoint(safePoint),
       mayCreate: (region, peerId) => {
         const there = this.peers.get(region.id);
         if (there !== undefined) return !there.isInitialized && there.id <= peerId && !there.isInstalling;

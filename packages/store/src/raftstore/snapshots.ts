@@ -14,7 +14,9 @@ import {
   decodeApplyState,
   decodeRegion,
   decodeRegionState,
+  decodeSafePoint,
   encodeRegion,
+  encodeSafePoint,
   type PeerAddress,
   regionStateKey,
 } from "./core/codec.ts";
@@ -31,16 +33,19 @@ interface Header {
   readonly index: number;
   readonly term: number;
   readonly region: Region;
+  /** Up to where versions may be missing from it. */
+  readonly safePoint: bigint;
 }
 
 const families: readonly Family[] = ["default", "lock", "write"];
 const endMark = 255;
 const chunkBytesLimit = 64 * 1024 * 1024;
 
-function encodeHeader({ from, to, raftTerm, index, term, region }: Header): Uint8Array {
+function encodeHeader({ from, to, raftTerm, index, term, region, safePoint }: Header): Uint8Array {
   const out = new Encoder(256);
   out.varint(from.id).varint(from.storeId).varint(to.id).varint(to.storeId).varint(raftTerm).varint(index).varint(term);
   encodeRegion(out, region);
+  out.bytes(encodeSafePoint(safePoint));
   return out.take();
 }
 
@@ -48,7 +53,8 @@ function decodeHeader(bytes: Uint8Array): Header {
   const input = new Decoder(bytes);
   const from = { id: input.varint(), storeId: input.varint() };
   const to = { id: input.varint(), storeId: input.varint() };
-  return { from, to, raftTerm: input.varint(), index: input.varint(), term: input.varint(), region: decodeRegion(input) };
+  const [raftTerm, index, term] = [input.varint(), input.varint(), input.varint()];
+  return { from, to, raftTerm, index, term, region: decodeRegion(input), safePoint: decodeSafePoint(input.bytes()) };
 }
 
 /** A peer that one of this store's leaders has to send a snapshot to. */
@@ -169,7 +175,10 @@ export class Snapshots {
         if (kind !== "normal") throw raftstoreErrors.snapshotDamaged([peer.regionId]);
         const { applied, appliedTerm } = decodeApplyState(apply);
         const from = { id: peer.id, storeId: store.storeId };
-        const header = encodeHeader({ from, to: { id: to, storeId }, raftTerm: peer.raft.term, index: applied, term: appliedTerm, region });
+        // It is learned before anything is removed: what the snapshot may miss, it tells.
+        const { safePoint } = store;
+        const position = { index: applied, term: appliedTerm };
+        const header = encodeHeader({ from, to: { id: to, storeId }, raftTerm: peer.raft.term, ...position, region, safePoint });
         await store.transport.sendSnapshot(storeId, header, this.#chunks(snapshot, region), store.signal);
         store.stats.snapshotsSent++;
         this.#end(peer, to, true);
@@ -242,6 +251,7 @@ export class Snapshots {
     const { from, to, raftTerm, region, index, term } = header;
     this.#check(header);
     if (this.#held.has(path)) throw new Error("a region is being made from it");
+    await store.takeSafePoint(header.safePoint);
     try {
       await disk.rename(temporary, path);
       await disk.syncFolder(this.#folder);

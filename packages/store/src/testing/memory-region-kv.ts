@@ -118,6 +118,8 @@ export function createMemoryRegions(options: MemoryRegionsOptions = {}): MemoryR
   const storeIds = options.storeIds ?? [1];
   const engine = options.engine ?? createMemoryEngine();
   const listeners = new Map<number, ((region: RegionDescription, term: number) => void)[]>();
+  const safePointListeners: ((safePoint: bigint) => void)[] = [];
+  let lastSafePoint = 0n;
   let lastId = 1;
   const newPeers = () => storeIds.map((storeId) => ({ id: ++lastId, storeId, role: "voter" as const }));
   const first: Region = {
@@ -225,6 +227,15 @@ export function createMemoryRegions(options: MemoryRegionsOptions = {}): MemoryR
 
   const store = (storeId: number): MemoryStore => ({
     storeId,
+    async noteSafePoint(context, safePoint) {
+      check(storeId, context);
+      if (safePoint > lastSafePoint) lastSafePoint = safePoint;
+      for (const listener of safePointListeners) listener(lastSafePoint);
+    },
+    onSafePoint(listener) {
+      safePointListeners.push(listener);
+      if (lastSafePoint > 0n) listener(lastSafePoint);
+    },
     async snapshot(context): Promise<RegionSnapshot> {
       check(storeId, context);
       if (options.pause !== undefined) await options.pause("snapshot");

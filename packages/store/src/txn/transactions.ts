@@ -94,6 +94,7 @@ export class Transactions {
       released: (keys) => this.waits.released(keys),
     });
     options.kv.onLead(this.leads.began);
+    options.kv.onSafePoint((safePoint) => this.#learnSafePoint(safePoint));
   }
 
   // ── reads ──
@@ -105,6 +106,8 @@ export class Transactions {
     const refused = this.#beginRead(options) ?? this.concurrency.check(request.key, key, options);
     if (refused !== null) return { error: refused };
     using snapshot = await this.#kv.snapshot(context);
+    const collected = this.#isCollected(options);
+    if (collected !== null) return { error: collected };
     checkInRegion(key, snapshot.region);
     const read = await get(snapshot.reader, request.key, options);
     if ("error" in read) return { error: read.error };
@@ -125,6 +128,8 @@ export class Transactions {
       else pairs.push({ key, error });
     }
     using snapshot = await this.#kv.snapshot(context);
+    const collected = this.#isCollected(options);
+    if (collected !== null) return { error: collected, pairs: [{ error: collected }] };
     for (const key of request.keys) checkInRegion(encodeKey(key), snapshot.region);
     context.signal?.throwIfAborted();
     const reads = await getMany(snapshot.reader, keys, { ...options, bytesMax: answerBytesMax });
@@ -145,6 +150,8 @@ export class Transactions {
     const refused = this.#beginRead(options) ?? this.concurrency.checkRange(this.#inRegion(range, context.regionId), options);
     if (refused !== null) return { error: refused, pairs: [{ error: refused }] };
     using snapshot = await this.#kv.snapshot(context);
+    const collected = this.#isCollected(options);
+    if (collected !== null) return { error: collected, pairs: [{ error: collected }] };
     const { region } = snapshot;
     // Where the scan begins must be here; where it ends, the region ends it.
     if (request.reverse) {
@@ -192,9 +199,21 @@ export class Transactions {
     }
   }
 
-  #beginRead({ ts }: ReadOptions): KeyError | null {
-    if (ts < this.#safePoint)
-      return abort(`GC life time is shorter than transaction duration, transaction starts at ${ts}, GC safe point is ${this.#safePoint}`);
+  #learnSafePoint(safePoint: bigint): void {
+    if (safePoint > this.#safePoint) this.#safePoint = safePoint;
+  }
+
+  /** To be asked again when the snapshot is there: what is missing from it may have been collected while the read waited. */
+  #isCollected({ ts }: ReadOptions): KeyError | null {
+    return ts < this.#safePoint
+      ? abort(`GC life time is shorter than transaction duration, transaction starts at ${ts}, GC safe point is ${this.#safePoint}`)
+      : null;
+  }
+
+  #beginRead(options: ReadOptions): KeyError | null {
+    const { ts } = options;
+    const collected = this.#isCollected(options);
+    if (collected !== null) return collected;
     if (!this.concurrency.observe(ts)) return invalidTimestamp(ts);
     return null;
   }
@@ -635,11 +654,16 @@ export class Transactions {
 
   /** Collects garbage of one region, in pieces that the log takes; answers how many versions went. */
   async gc(safePoint: bigint, context: RegionContext): Promise<number> {
-    if (safePoint > this.#safePoint) this.#safePoint = safePoint;
+    this.#learnSafePoint(safePoint);
     let removed = 0;
     let from: Uint8Array | null = null;
+    let isNoted = false;
     for (;;) {
       const found = await this.#garbageIn(context, from, safePoint);
+      if (found.keys.length > 0 && !isNoted) {
+        await this.#kv.noteSafePoint(context, safePoint);
+        isNoted = true;
+      }
       let place: GarbagePlace | null = null;
       for (let at = 0; at < found.keys.length; ) {
         context.signal?.throwIfAborted();
@@ -701,7 +725,7 @@ export class Transactions {
   /** Collects in all regions that this store leads. */
   async gcLed(safePoint: bigint, signal: AbortSignal): Promise<number> {
     // Also of regions that come here later: their last leader has collected them.
-    if (safePoint > this.#safePoint) this.#safePoint = safePoint;
+    this.#learnSafePoint(safePoint);
     let removed = 0;
     for (const { id } of this.leads.regions()) {
       signal.throwIfAborted();

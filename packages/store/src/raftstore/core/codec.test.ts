@@ -35,6 +35,7 @@ describe("commands in the log", () => {
     { kind: "prepareMerge", epoch, minIndex: 3, target: region },
     { kind: "commitMerge", epoch, source: region, commit: 9, entries: [entry] },
     { kind: "rollbackMerge", epoch, commit: 9 },
+    { kind: "safePoint", safePoint: 2n ** 63n + 5n },
   ];
   test.each(commands)("$kind reads back", (command) => {
     expect(decodeCommand(encodeAdmin(new Encoder(), command))).toEqual(command);

@@ -119,7 +119,9 @@ export type AdminCommand =
       /** The source's log from its peers' common index on, up to `commit`. */
       readonly entries: readonly Entry[];
     }
-  | { readonly kind: "rollbackMerge"; readonly epoch: Epoch; readonly commit: number };
+  | { readonly kind: "rollbackMerge"; readonly epoch: Epoch; readonly commit: number }
+  /** Behind it versions up to here are removed. */
+  | { readonly kind: "safePoint"; readonly safePoint: bigint };
 
 /** The first byte of an entry's data. */
 const command = {
@@ -132,6 +134,7 @@ const command = {
   prepareMerge: 7,
   commitMerge: 8,
   rollbackMerge: 9,
+  safePoint: 10,
 } as const;
 const changeKinds: readonly PeerChange["kind"][] = ["addVoter", "addLearner", "remove"];
 
@@ -215,6 +218,8 @@ export function decodeCommand(
       return { kind: "commitMerge", epoch: epoch(), source: decodeRegion(input), commit: input.varint(), entries: decodeEntries(input) };
     case command.rollbackMerge:
       return { kind: "rollbackMerge", epoch: epoch(), commit: input.varint() };
+    case command.safePoint:
+      return { kind: "safePoint", safePoint: decodeSafePoint(input.bytes()) };
     default:
       throw new MalformedInput(`no such command: ${kind}`);
   }
@@ -257,6 +262,9 @@ export function encodeAdmin(out: Encoder, admin: AdminCommand): Uint8Array {
       break;
     case "rollbackMerge":
       epoch(admin.epoch).varint(admin.commit);
+      break;
+    case "safePoint":
+      out.bytes(encodeSafePoint(admin.safePoint));
       break;
   }
   return out.take();
@@ -449,10 +457,23 @@ function decodeBody(input: Decoder, kind: number): MessageBody {
   }
 }
 
+/** Of transactions' timestamps: 64 bits. */
+export function encodeSafePoint(safePoint: bigint): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, safePoint);
+  return bytes;
+}
+export function decodeSafePoint(bytes: Uint8Array): bigint {
+  if (bytes.length !== 8) throw new MalformedInput("a safe point has eight bytes");
+  return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0);
+}
+
 // ── keys of the family `local` ────────────────────────────────────────────────────────────────────────────────────────
 
 export const identKey = new Uint8Array([1, 1]);
 export const bootstrapKey = new Uint8Array([1, 2]);
+/** The greatest safe point up to which any region here was collected. */
+export const safePointKey = new Uint8Array([1, 5]);
 
 function regionKey(space: number, regionId: number, suffix: number): Uint8Array {
   const key = new Uint8Array(11);
