@@ -19,6 +19,7 @@ export interface ConnectionOptions {
 const firstBackoffMs = 20;
 const longestBackoffMs = 1000;
 const probeMs = 3000;
+const doubtMs = 1000;
 const deadlineMs = 3000;
 
 export class Connections implements Disposable {
@@ -30,6 +31,7 @@ export class Connections implements Disposable {
   private memberUrls: readonly string[] = [];
   private leader: RpcClient | null = null;
   private search: Promise<RpcClient> | null = null;
+  private doubt: Promise<RpcClient | null> | null = null;
   private knownClusterId: bigint | null = null;
 
   constructor(world: World, options: ConnectionOptions) {
@@ -73,6 +75,29 @@ export class Connections implements Disposable {
     return this.search;
   }
 
+  /** Whether a member names another leader than the one that is used now: then the next call goes to that one. Never rejects. */
+  async isAnotherNamed(): Promise<boolean> {
+    const used = this.leader;
+    if (used === null) return true;
+    this.doubt ??= this.askOthers(used).finally(() => {
+      this.doubt = null;
+    });
+    const other = await this.doubt;
+    if (other === null || this.closing.aborted) return false;
+    if (this.leader === used) this.leader = other;
+    return this.leader !== used;
+  }
+
+  private async askOthers(used: RpcClient): Promise<RpcClient | null> {
+    const ask = async (address: string): Promise<RpcClient> => {
+      const { leader } = await this.ask(address, doubtMs);
+      if (leader === used) throw new RpcError("unavailable", `${address} names no other leader`);
+      return leader;
+    };
+    const others = this.addresses().filter((address) => this.clientOf(address) !== used);
+    return await Promise.any(others.map(ask)).catch(() => null); // they know no better: the one that is used may answer yet
+  }
+
   /** Calls the leader until it answers with what is no matter of who leads. Rejects with `unavailable` when patience ends. */
   async run<T>(what: string, call: (client: RpcClient) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const patienceMs = this.options.patienceMs ?? 15_000;
@@ -102,7 +127,7 @@ export class Connections implements Disposable {
   }
 
   private addresses(): readonly string[] {
-    return [...new Set([...this.memberUrls, ...this.options.endpoints].map((url) => url.replace(/^https?:\/\//, "").replace(/\/$/, "")))];
+    return [...new Set([...this.memberUrls, ...this.options.endpoints].map(plainAddress))];
   }
 
   private clientOf(address: string): RpcClient {
@@ -117,28 +142,35 @@ export class Connections implements Disposable {
 
   private async look(): Promise<RpcClient> {
     const errors: unknown[] = [];
-    const found = await Promise.any(
-      this.addresses().map(async (address) => {
-        const answer = await this.clientOf(address).request(pdpb.pd.methods.GetMembers, {}, { deadlineMs: probeMs, signal: this.closing });
-        const clusterId = answer.header?.cluster_id ?? 0n;
-        if (this.knownClusterId !== null && clusterId !== this.knownClusterId)
-          throw pdClientErrors.clusterMismatch([address, clusterId, this.knownClusterId]);
-        const url = answer.leader?.client_urls[0];
-        if (url === undefined) throw new RpcError("unavailable", `${address} knows no leader`);
-        return { answer, clusterId, url };
-      }),
-    ).catch((error: unknown) => {
+    const found = await Promise.any(this.addresses().map((address) => this.ask(address, probeMs))).catch((error: unknown) => {
       errors.push(...(error instanceof AggregateError ? (error.errors as unknown[]) : [error]));
       return null;
     });
     this.closing.throwIfAborted();
     if (found === null) throw errors.find((error) => !isMatterOfLeader(error)) ?? errors[0];
     this.knownClusterId ??= found.clusterId;
-    this.memberUrls = found.answer.members.flatMap((member) => member.client_urls);
-    this.leader = this.clientOf(found.url.replace(/^https?:\/\//, "").replace(/\/$/, ""));
+    this.memberUrls = found.memberUrls;
+    this.leader = found.leader;
     return this.leader;
   }
+
+  /** What one member says. Rejects with `RpcError` or `clusterMismatch`. */
+  private async ask(address: string, ms: number) {
+    const answer = await this.clientOf(address).request(pdpb.pd.methods.GetMembers, {}, { deadlineMs: ms, signal: this.closing });
+    const clusterId = answer.header?.cluster_id ?? 0n;
+    if (this.knownClusterId !== null && clusterId !== this.knownClusterId)
+      throw pdClientErrors.clusterMismatch([address, clusterId, this.knownClusterId]);
+    const url = answer.leader?.client_urls[0];
+    if (url === undefined) throw new RpcError("unavailable", `${address} knows no leader`);
+    return {
+      clusterId,
+      memberUrls: answer.members.flatMap((member) => member.client_urls),
+      leader: this.clientOf(plainAddress(url)),
+    };
+  }
 }
+
+const plainAddress = (url: string) => url.replace(/^https?:\/\//, "").replace(/\/$/, "");
 
 /** Whether another member, or the same one later, may answer what was refused. */
 export function isMatterOfLeader(error: unknown): boolean {

@@ -28,6 +28,8 @@ const batchCountMax = 1 << 16;
 const waitersMax = 1_000_000;
 const failuresMax = 30;
 const longestBackoffMs = 500;
+/** An answer that takes longer makes us ask whether another one leads. */
+const doubtMs = 300;
 
 export class TimestampStream implements Disposable {
   private readonly world: World;
@@ -89,15 +91,23 @@ export class TimestampStream implements Disposable {
     if (!this.isWatched) this.watch();
   }
 
-  /** A stream whose answer takes too long is given up: its driver may hang without its connection breaking. */
+  /**
+   * A stream whose answer takes too long is given up: its driver may hang without its connection breaking. Sooner, when the others
+   * say that another one leads.
+   */
   private watch(): void {
+    const { world, connections, stream } = this;
+    const oldest = this.underWay[0];
+    if (oldest === undefined || stream === null) return;
     this.isWatched = true;
-    this.world.clock.timer(this.connections.deadlineMs, () => {
+    world.clock.timer(Math.min(doubtMs, connections.deadlineMs), () => {
       this.isWatched = false;
-      const oldest = this.underWay[0];
-      if (oldest === undefined) return;
-      if (this.world.clock.monotonicMs() - oldest.sentMs >= this.connections.deadlineMs) this.stream?.cancel();
-      else this.watch();
+      if (this.stream !== stream || this.underWay[0] !== oldest) return this.watch();
+      if (world.clock.monotonicMs() - oldest.sentMs >= connections.deadlineMs) return stream.cancel();
+      void connections.isAnotherNamed().then((isAnother) => {
+        if (isAnother && this.stream === stream && this.underWay[0] === oldest) stream.cancel();
+      });
+      this.watch();
     });
   }
 

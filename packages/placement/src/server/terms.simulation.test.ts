@@ -11,7 +11,7 @@ describe("terms of three members that crash, freeze, lose answers and whose cloc
 });
 
 describe("the runs notice", () => {
-  test.each(["lease", "window", "guard"] as const)("that the leader's %s is not held to", async (mutation) => {
+  test.each(["lease", "window", "guard", "silence"] as const)("that the leader's %s is not held to", async (mutation) => {
     const runs = await Promise.allSettled(Array.from({ length: 30 }, (_, index) => runTerms({ seed: index + 1, mutation })));
     const red = runs.filter(({ status }) => status === "rejected");
     expect(red.length).toBeGreaterThan(0);
