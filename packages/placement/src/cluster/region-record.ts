@@ -31,6 +31,9 @@ export class RegionRecord {
   bytesRead = 0;
   keysWritten = 0;
   keysRead = 0;
+  queriesWritten = 0;
+  queriesRead = 0;
+  cpuUsage = 0;
   intervalS = 0;
   replicationState = 0;
   replicationStateId = 0;
@@ -72,6 +75,9 @@ export function takeState(record: RegionRecord, view: RegionView): void {
   record.bytesRead = view.bytesRead;
   record.keysWritten = view.keysWritten;
   record.keysRead = view.keysRead;
+  record.queriesWritten = view.queriesWritten;
+  record.queriesRead = view.queriesRead;
+  record.cpuUsage = view.cpuUsage;
   record.intervalS = view.intervalS;
   record.replicationState = replicationStates.indexOf(view.replicationState);
   record.replicationStateId = view.replicationStateId;
@@ -110,6 +116,9 @@ export function viewOf(record: RegionRecord): RegionView {
     bytesRead: record.bytesRead,
     keysWritten: record.keysWritten,
     keysRead: record.keysRead,
+    queriesWritten: record.queriesWritten,
+    queriesRead: record.queriesRead,
+    cpuUsage: record.cpuUsage,
     intervalS: record.intervalS,
     replicationState: replicationStates[record.replicationState] as RegionReplicationState,
     replicationStateId: record.replicationStateId,

@@ -36,6 +36,14 @@ export interface StoreMeta {
   readonly isPhysicallyDestroyed: boolean;
 }
 
+/** What a store finds of its own speed: latencies (cause) and throughput (result), as they are and as they change. */
+export interface SlowTrend {
+  readonly causeValue: number;
+  readonly causeRate: number;
+  readonly resultValue: number;
+  readonly resultRate: number;
+}
+
 /** Of the last heartbeat. Bytes. */
 export interface StoreStats {
   readonly capacity: number;
@@ -53,6 +61,10 @@ export interface StoreStats {
   readonly keysRead: number;
   readonly intervalS: number;
   readonly slowScore: number;
+  /** Null: it told nothing. */
+  readonly slowTrend: SlowTrend | null;
+  /** It ends soon, and its leaders should go. */
+  readonly isStopping: boolean;
 }
 
 /** A store as the schedulers see it: meta, last stats, and what the regions add up to. */
@@ -118,6 +130,10 @@ export interface RegionView {
   readonly bytesRead: number;
   readonly keysWritten: number;
   readonly keysRead: number;
+  readonly queriesWritten: number;
+  readonly queriesRead: number;
+  /** Percent of one core. */
+  readonly cpuUsage: number;
   readonly intervalS: number;
   readonly replicationState: RegionReplicationState;
   readonly replicationStateId: number;

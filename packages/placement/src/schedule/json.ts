@@ -123,7 +123,7 @@ export function regionJson(region: RegionView): unknown {
         ? undefined
         : down.map(({ each, peer }) => ({ down_seconds: each.downSeconds, peer: peer === null ? { role_name: "" } : peerJson(peer) })),
     pending_peers: pending.length === 0 ? undefined : pending.map(peerJson),
-    cpu_usage: 0,
+    cpu_usage: region.cpuUsage,
     written_bytes: region.bytesWritten,
     read_bytes: region.bytesRead,
     written_keys: region.keysWritten,

@@ -5,6 +5,7 @@ import { refusal } from "../server/http-routes.ts";
 import {
   createScheduler,
   defaultConfig,
+  evictedConfig,
   type Scheduler,
   type SchedulerConfig,
   type SchedulerType,
@@ -47,7 +48,35 @@ function configOf(entry: SchedulerEntry): SchedulerConfig | null {
     return withStore(defaultConfig(entry.type), Number(entry.args[0]));
   if (entry.type === "scatter-range" && entry.args?.length === 3)
     return { "range-name": entry.args[2], "start-key": entry.args[0], "end-key": entry.args[1] };
+  if (entry.type === "grant-hot-region" && entry.args?.length === 2)
+    return { "store-id": (entry.args[1] as string).split(",").map(Number), "store-leader-id": Number(entry.args[0]) };
+  if (entry.type === "shuffle-hot-region" && entry.args?.[0] !== undefined) return { limit: Number(entry.args[0]) };
   return null;
+}
+
+/** Leaders stay away from stores that a scheduler found, and may come back to those that it found well again. */
+export function pauseEvicted(state: SchedulingState, scheduler: Scheduler): void {
+  const { cluster, stores } = state.services;
+  for (const id of scheduler.evicted)
+    if (cluster.store(id)?.pausedLeaderIn.includes(scheduler.name) === false) stores.pauseLeader(id, "in", scheduler.name);
+  if (evictedConfig(scheduler) === null) return;
+  for (const { meta, pausedLeaderIn } of cluster.stores())
+    if (!scheduler.evicted.has(meta.id) && pausedLeaderIn.includes(scheduler.name)) stores.resumeLeader(meta.id, "in", scheduler.name);
+}
+
+/** What schedulers found is durable: the next leader goes on from it. */
+export async function keepEvicted(state: SchedulingState): Promise<void> {
+  for (const scheduler of state.schedulers.values()) {
+    const config = evictedConfig(scheduler);
+    if (config === null) continue;
+    const { services } = state;
+    await services.metadata.put(configKey(scheduler.name), JSON.stringify(config));
+    services.log.info("the stores that are kept free of leaders changed", {
+      scheduler: scheduler.name,
+      stores: [...scheduler.evicted].join(","),
+    });
+    scheduler.config = config;
+  }
 }
 
 function pauseStores(state: SchedulingState, scheduler: Scheduler): void {
@@ -55,6 +84,7 @@ function pauseStores(state: SchedulingState, scheduler: Scheduler): void {
     for (const id of storesOf(scheduler).keys()) state.services.stores.pauseLeader(id, "in", scheduler.name);
   if (scheduler.type === "grant-leader")
     for (const id of storesOf(scheduler).keys()) state.services.stores.pauseLeader(id, "out", scheduler.name);
+  pauseEvicted(state, scheduler);
 }
 
 function resumeStores(state: SchedulingState, scheduler: Scheduler, ids: Iterable<StoreId>): void {
@@ -84,11 +114,16 @@ async function keepEntries(state: SchedulingState, change: (entries: SchedulerEn
 export async function addScheduler(
   state: SchedulingState,
   type: SchedulerType,
-  options: { readonly storeId: StoreId | null; readonly range: SchedulerConfig | null },
+  options: {
+    readonly storeId: StoreId | null;
+    readonly range: SchedulerConfig | null;
+    /** What it starts with, of types that are told more than a store or a range. */
+    readonly config?: SchedulerConfig;
+  },
 ): Promise<string> {
   const { services } = state;
   const { storeId } = options;
-  let config = options.range ?? defaultConfig(type);
+  let config = options.range ?? options.config ?? defaultConfig(type);
   const probe = createScheduler({ type, args: null }, config, services.world.clock.nowMs()) as Scheduler;
   const existing = state.schedulers.get(probe.name);
   if (storeId !== null) {
@@ -102,7 +137,7 @@ export async function addScheduler(
     config = withStore(config, storeId);
   }
   if (existing !== undefined) throw refusal(500, "[PD:scheduler:ErrSchedulerExisted]scheduler existed");
-  const args = storeId !== null ? [String(storeId)] : options.range === null ? null : rangeArgs(options.range);
+  const args = storeId !== null ? [String(storeId)] : options.range !== null ? rangeArgs(options.range) : configArgs(type, config);
   await services.metadata.put(configKey(probe.name), JSON.stringify(config));
   await keepEntries(state, (entries) => [
     ...entries.filter((each) => !isEntryOf(each, type, args)),
@@ -112,6 +147,12 @@ export async function addScheduler(
   state.schedulers.set(scheduler.name, scheduler);
   pauseStores(state, scheduler);
   return "The scheduler is created.";
+}
+
+/** As they stand in the list of schedulers of the configuration. */
+function configArgs(type: SchedulerType, config: SchedulerConfig): readonly string[] | null {
+  if (type === "grant-hot-region") return [String(config["store-leader-id"]), (config["store-id"] as readonly StoreId[]).join(",")];
+  return type === "shuffle-hot-region" ? [String(config["limit"])] : null;
 }
 
 function rangeArgs(range: SchedulerConfig): readonly string[] {
@@ -136,7 +177,7 @@ export async function removeScheduler(state: SchedulingState, name: string): Pro
   if (ofStore !== null) return removeStore(state, ofStore[1] as string, Number(ofStore[2]));
   const scheduler = schedulerOf(state, name);
   state.schedulers.delete(name);
-  resumeStores(state, scheduler, storesOf(scheduler).keys());
+  resumeStores(state, scheduler, [...storesOf(scheduler).keys(), ...scheduler.evicted]);
   await state.services.metadata.delete(configKey(name));
   const args = scheduler.type === "scatter-range" ? rangeArgs(scheduler.config) : null;
   await keepEntries(state, (entries) => {

@@ -8,12 +8,14 @@ import type { World } from "@skein/base";
 import type { PeerId, RegionId, RegionView, StoreId, StoreView } from "../core/model.ts";
 import type { RegionAction } from "../core/region-action.ts";
 import type { HttpRoute } from "../server/http-routes.ts";
+import { readsOf, writesOf } from "../server/convert.ts";
 import type { PdComponent, PdServices, SplitAsk } from "../server/services.ts";
 import type * as pdpb from "../wire/pdpb.ts";
 import { type CheckerName, checkRegion } from "./core/checkers/patrol.ts";
 import { createReplicaPolicy } from "./core/checkers/replica-policy.ts";
 import type { PlacementPolicy, ScheduleContext } from "./core/context.ts";
 import { createOperatorController } from "./core/controller.ts";
+import { createHotBuckets } from "./core/hot-buckets.ts";
 import { createHotCache } from "./core/hot-cache.ts";
 import { kindsText } from "./core/operator-text.ts";
 import { createScatterer } from "./core/schedulers/scatter.ts";
@@ -22,7 +24,7 @@ import { isPaused, noteTurn, runScheduler, type Scheduler } from "./core/schedul
 import { createStoreLimits, unlimitedRate } from "./core/store-limits.ts";
 import { isTiFlash } from "./core/store-facts.ts";
 import { addAndPush, scatterRegions, splitAt, wireStatus } from "./actions.ts";
-import { loadSchedulers } from "./scheduler-admin.ts";
+import { keepEvicted, loadSchedulers, pauseEvicted } from "./scheduler-admin.ts";
 import type { Removal, SchedulingState } from "./state.ts";
 import { routesOf } from "./routes/routes.ts";
 import { snapshotOf } from "./snapshot.ts";
@@ -144,6 +146,7 @@ function createState(services: PdServices, policySource: PolicySource): Scheduli
       peersMax: config["max-peer-number"],
     };
   });
+  const buckets = createHotBuckets();
   const internal: Internal = {
     suspects: new Map(),
     splitAt: new Map(),
@@ -200,6 +203,7 @@ function createState(services: PdServices, policySource: PolicySource): Scheduli
   const stopRegions = services.regions.onChange((id, region) => {
     if (region === null) {
       hot.forget(id);
+      buckets.forget(id);
       internal.splitAt.delete(id);
     } else if (state.isRunning) suspect(id);
   });
@@ -219,6 +223,7 @@ function createState(services: PdServices, policySource: PolicySource): Scheduli
     controller,
     limits,
     hot,
+    buckets,
     schedulers,
     scatterer: createScatterer(),
     checkerPauses: new Map<CheckerName, number>(),
@@ -269,6 +274,7 @@ async function loop(world: World, state: State, signal: AbortSignal): Promise<vo
       }
       if (internal.idsWanted) await refill(services, internal);
       turn(state, nowMs);
+      await keepEvicted(state);
     } catch (error) {
       if (signal.aborted) return;
       services.log.warn("a turn of the schedulers failed and is tried again", { error });
@@ -299,7 +305,8 @@ function turn(state: State, nowMs: number): void {
   for (const scheduler of state.schedulers.values()) {
     if (nowMs < scheduler.nextRunMs || isPaused(scheduler, nowMs)) continue;
     try {
-      const result = runScheduler(scheduler, context, state.hot);
+      const result = runScheduler(scheduler, context, state.hot, state.buckets);
+      pauseEvicted(state, scheduler);
       let added = 0;
       for (const operators of result.operators) if (addAndPush(state, operators, nowMs)) added += 1;
       noteTurn(scheduler, result, added, nowMs);
@@ -384,16 +391,6 @@ function takeStoreLoad(state: State, store: StoreView, stats: pdpb.StoreStats): 
     (regionId) => state.services.cluster.region(regionId),
     state.services.world.clock.nowMs(),
   );
-}
-
-function readsOf(query: pdpb.QueryStats | null): number {
-  return query === null ? 0 : query.Get + query.Scan + query.Coprocessor;
-}
-
-function writesOf(query: pdpb.QueryStats | null): number {
-  return query === null
-    ? 0
-    : query.Put + query.Delete + query.DeleteRange + query.Prewrite + query.Commit + query.Rollback + query.AcquirePessimisticLock;
 }
 
 function metricsOf(state: SchedulingState): string {

@@ -4,6 +4,7 @@ import type { PdServices } from "../server/services.ts";
 import type { CheckerName } from "./core/checkers/patrol.ts";
 import type { PlacementPolicy, ScheduleContext } from "./core/context.ts";
 import type { OperatorController } from "./core/controller.ts";
+import type { HotBuckets } from "./core/hot-buckets.ts";
 import type { HotCache } from "./core/hot-cache.ts";
 import type { Scatterer } from "./core/schedulers/scatter.ts";
 import type { Scheduler } from "./core/schedulers/scheduler-set.ts";
@@ -19,6 +20,7 @@ export interface SchedulingState {
   readonly controller: OperatorController;
   readonly limits: StoreLimits;
   readonly hot: HotCache;
+  readonly buckets: HotBuckets;
   readonly schedulers: Map<string, Scheduler>;
   readonly scatterer: Scatterer;
   /** Until when, wall time. */

@@ -62,6 +62,16 @@ export function statsOf(stats: pdpb.StoreStats): StoreStats {
     keysRead: stats.keys_read,
     intervalS: interval === null ? 0 : Math.max(0, interval.end_timestamp - interval.start_timestamp),
     slowScore: stats.slow_score,
+    slowTrend:
+      stats.slow_trend === null
+        ? null
+        : {
+            causeValue: stats.slow_trend.cause_value,
+            causeRate: stats.slow_trend.cause_rate,
+            resultValue: stats.slow_trend.result_value,
+            resultRate: stats.slow_trend.result_rate,
+          },
+    isStopping: stats.is_stopping,
   };
 }
 
@@ -82,6 +92,16 @@ export function statsMessage(id: number, stats: StoreStats): Input<pdpb.StoreSta
     keys_written: stats.keysWritten,
     keys_read: stats.keysRead,
     slow_score: stats.slowScore,
+    slow_trend:
+      stats.slowTrend === null
+        ? null
+        : {
+            cause_value: stats.slowTrend.causeValue,
+            cause_rate: stats.slowTrend.causeRate,
+            result_value: stats.slowTrend.resultValue,
+            result_rate: stats.slowTrend.resultRate,
+          },
+    is_stopping: stats.isStopping,
   };
 }
 
@@ -113,6 +133,16 @@ export function regionOf(region: metapb.Region): RegionMeta {
 const noDownPeers: readonly DownPeer[] = [];
 const noPending: readonly number[] = [];
 
+export function readsOf(query: pdpb.QueryStats | null): number {
+  return query === null ? 0 : query.Get + query.Scan + query.Coprocessor;
+}
+
+export function writesOf(query: pdpb.QueryStats | null): number {
+  return query === null
+    ? 0
+    : query.Put + query.Delete + query.DeleteRange + query.Prewrite + query.Commit + query.Rollback + query.AcquirePessimisticLock;
+}
+
 /** Throws `invalidRegion`. */
 export function heartbeatOf(request: pdpb.RegionHeartbeatRequest): RegionView {
   const { region, leader, interval, replication_status: replication } = request;
@@ -134,6 +164,9 @@ export function heartbeatOf(request: pdpb.RegionHeartbeatRequest): RegionView {
     bytesRead: request.bytes_read,
     keysWritten: request.keys_written,
     keysRead: request.keys_read,
+    queriesWritten: writesOf(request.query_stats),
+    queriesRead: readsOf(request.query_stats),
+    cpuUsage: request.cpu_usage,
     intervalS: interval === null ? 0 : Math.max(0, interval.end_timestamp - interval.start_timestamp),
     replicationState:
       replication === null || replication.state === "UNKNOWN" || replication.state === "unrecognized"

@@ -19,6 +19,22 @@ const forStore = (name: string, about: string): Command => ({
   },
 });
 
+async function grantHot(context: CommandContext, path: string, name: string): Promise<void> {
+  if (context.args.length !== 2) return context.usage();
+  const [leader, stores] = context.args as [string, string];
+  const bad = [leader, ...stores.split(",")].find((id) => !wholeNumber.test(id));
+  if (bad !== undefined) return context.print(`strconv.ParseUint: parsing ${JSON.stringify(bad)}: invalid syntax`);
+  await context.post(path, { name, "store-leader-id": leader, "store-id": stores });
+}
+
+async function shuffleHot(context: CommandContext): Promise<void> {
+  const [limit] = context.args;
+  if (context.args.length > 1) return context.usage();
+  if (limit !== undefined && !wholeNumber.test(limit))
+    return context.print(`strconv.ParseUint: parsing ${JSON.stringify(limit)}: invalid syntax`);
+  await context.post("schedulers", { name: "shuffle-hot-region-scheduler", limit: limit === undefined ? 1 : Number(limit) });
+}
+
 async function scatterRange(context: CommandContext): Promise<void> {
   if (context.args.length !== 3) return context.usage();
   const [start, end, name] = context.args as [string, string, string];
@@ -101,6 +117,7 @@ const withStores = (name: string): Command => ({
 });
 
 const shuffleRegion = "shuffle-region-scheduler";
+const grantHotRegion = "grant-hot-region-scheduler";
 
 export const schedulerCommand: Command = {
   usage: "scheduler",
@@ -131,6 +148,21 @@ export const schedulerCommand: Command = {
         forStore("evict-leader-scheduler", "add a scheduler to evict leader from a store"),
         forStore("grant-leader-scheduler", "add a scheduler to grant leader to a store"),
         plain("evict-slow-store-scheduler", "add a scheduler to detect and evict slow stores"),
+        plain("evict-slow-trend-scheduler", "add a scheduler to detect and evict slow stores by trend"),
+        { ...plain("evict-stopping-store-scheduler", "add a scheduler to evict leaders from stores that stop"), isHidden: true },
+        {
+          usage: `${grantHotRegion} <store_leader_id> <store_leader_id,store_peer_id_1,store_peer_id_2>`,
+          about: "add a scheduler to grant hot region to fixed stores",
+          run: (context) => grantHot(context, "schedulers", grantHotRegion),
+        },
+        plain("balance-witness-scheduler", "add a scheduler to balance witness"),
+        plain("transfer-witness-leader-scheduler", "add a scheduler to transfer witness leader"),
+        {
+          usage: "shuffle-hot-region-scheduler [limit]",
+          about: "add a scheduler to shuffle hot regions",
+          run: shuffleHot,
+        },
+        plain("split-bucket-scheduler", "add a scheduler to split bucket"),
         plain("label-scheduler", "add a scheduler to schedule regions according to the label"),
         plain("random-merge-scheduler", "add a scheduler to merge regions randomly"),
         plain("shuffle-leader-scheduler", "add a scheduler to shuffle leaders between stores"),
@@ -167,7 +199,22 @@ export const schedulerCommand: Command = {
         withItems("balance-hot-region-scheduler"),
         withItems("balance-leader-scheduler"),
         withStores("evict-leader-scheduler"),
+        withItems("evict-slow-trend-scheduler"),
+        {
+          usage: grantHotRegion,
+          about: `${grantHotRegion} config`,
+          run: list(grantHotRegion),
+          subcommands: [
+            {
+              usage: "set [leader] [peer,]",
+              about: "set the store of the leads and those of the peers",
+              run: (context) => grantHot(context, `scheduler-config/${grantHotRegion}/config`, grantHotRegion),
+            },
+          ],
+        },
         withStores("grant-leader-scheduler"),
+        withItems("split-bucket-scheduler"),
+        { ...withItems("shuffle-hot-region-scheduler"), isHidden: true },
         {
           usage: shuffleRegion,
           about: `${shuffleRegion} config`,

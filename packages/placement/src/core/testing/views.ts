@@ -37,6 +37,8 @@ export function storeStats(change: Partial<StoreStats> = {}): StoreStats {
     keysRead: 0,
     intervalS: 10,
     slowScore: 1,
+    slowTrend: null,
+    isStopping: false,
     ...change,
   };
 }
@@ -73,6 +75,9 @@ export function regionView(meta: Pick<RegionMeta, "id" | "peers"> & Partial<Regi
     bytesRead: 0,
     keysWritten: 0,
     keysRead: 0,
+    queriesWritten: 0,
+    queriesRead: 0,
+    cpuUsage: 0,
     intervalS: 60,
     replicationState: "unknown",
     replicationStateId: 0,

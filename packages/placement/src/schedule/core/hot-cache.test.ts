@@ -54,3 +54,10 @@ test("reads come from stores; what a store no longer names cools down", () => {
   cache.onStore(1, "read", [30, 0, 0]);
   expect(cache.storeLoad(1, "read")[0]).toBe(20);
 });
+
+test("queries alone make a region hot, as heartbeats tell them", () => {
+  const cache = createHotCache(() => limits);
+  for (let round = 1; round <= 3; round++) cache.onRegion({ ...regionOf(1, ["1*", "2", "3"]), queriesWritten: 32 * 60 }, nowMs + round);
+  expect(cache.isHot(1, 3)).toBe(true);
+  expect(cache.peers("write", 1)).toMatchObject([{ load: [0, 0, 32] }]);
+});

@@ -113,15 +113,16 @@ export function createHotCache(limitsOf: () => HotLimits): HotCache {
   return {
     onRegion: (region, nowMs) => {
       const where = places.write.get(region.meta.id);
-      if (region.bytesWritten === 0 && region.keysWritten === 0 && where === undefined) return; // the common case costs nothing
+      // The common case costs nothing.
+      if (region.bytesWritten === 0 && region.keysWritten === 0 && region.queriesWritten === 0 && where === undefined) return;
       if (where !== undefined)
         for (const storeId of where)
           if (!region.meta.peers.some((peer) => peer.storeId === storeId)) drop("write", storeId, region.meta.id);
-      if (region.intervalS <= 0) return;
-      // Most regions write a little: they cost two divisions.
-      if (where === undefined && !isAbove([region.bytesWritten / region.intervalS, region.keysWritten / region.intervalS, 0], floors.write))
-        return;
-      const load: Load = [region.bytesWritten / region.intervalS, region.keysWritten / region.intervalS, 0];
+      const { intervalS } = region;
+      if (intervalS <= 0) return;
+      const load: Load = [region.bytesWritten / intervalS, region.keysWritten / intervalS, region.queriesWritten / intervalS];
+      // Most regions write a little: they cost three divisions.
+      if (where === undefined && !isAbove(load, floors.write)) return;
       for (const peer of region.meta.peers)
         put("write", {
           storeId: peer.storeId,

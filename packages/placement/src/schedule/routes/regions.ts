@@ -41,13 +41,13 @@ const checks: Readonly<Record<string, Check>> = {
 const tops: Readonly<Record<string, (region: RegionView) => number>> = {
   writeflow: (region) => region.bytesWritten,
   readflow: (region) => region.bytesRead,
-  writequery: (region) => region.keysWritten,
-  readquery: (region) => region.keysRead,
+  writequery: (region) => region.queriesWritten,
+  readquery: (region) => region.queriesRead,
   confver: (region) => region.meta.epoch.confVer,
   version: (region) => region.meta.epoch.version,
   size: (region) => region.approximateSize,
   keys: (region) => region.approximateKeys,
-  cpu: () => 0,
+  cpu: (region) => region.cpuUsage,
 };
 
 export function regionRoutes(state: StateOf): readonly HttpRoute[] {

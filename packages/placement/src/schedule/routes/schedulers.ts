@@ -1,10 +1,12 @@
 /** Schedulers and checkers: listed, added, paused, set (golden/scheduler.txt). */
+import { pdErrors } from "../../errors.ts";
 import { type HttpRoute, json, type PdHttpAnswer, type PdHttpRequest, refusal } from "../../server/http-routes.ts";
 import { checkerNames, type CheckerName } from "../core/checkers/patrol.ts";
 import {
   changeConfig,
   isPaused,
   type Scheduler,
+  type SchedulerConfig,
   type SchedulerType,
   schedulerName,
   schedulerTypeOf,
@@ -26,6 +28,8 @@ import type { SchedulingState } from "../state.ts";
 import { api, numberOf, objectOf, type StateOf } from "./request.ts";
 
 const needsStore: readonly SchedulerType[] = ["evict-leader", "grant-leader"];
+/** Of the original's: what they move does not exist here. */
+const ofWitnesses = ["balance-witness-scheduler", "transfer-witness-leader-scheduler"];
 
 export function schedulerRoutes(state: StateOf): readonly HttpRoute[] {
   const nowMs = () => state().services.world.clock.nowMs();
@@ -55,6 +59,11 @@ export function schedulerRoutes(state: StateOf): readonly HttpRoute[] {
         const body = objectOf(request);
         const name = body["name"];
         if (typeof name !== "string") throw refusal(400, "missing scheduler name");
+        if (ofWitnesses.includes(name))
+          throw refusal(
+            400,
+            pdErrors.unsupported([`${name} (replicas without data)`, "Use rules with role learner, and balance-region-scheduler."]).detail,
+          );
         const type = schedulerTypeOf(name);
         if (type === null) throw refusal(400, "unknown scheduler");
         let storeId: number | null = null;
@@ -68,7 +77,8 @@ export function schedulerRoutes(state: StateOf): readonly HttpRoute[] {
           if (typeof label !== "string" || label === "") throw refusal(400, "missing range name");
           range = scatterRangeConfig(label, bytesOf(start), bytesOf(end));
         }
-        return json(await addScheduler(state(), type, { storeId, range }));
+        const config = configFrom(state(), type, body);
+        return json(await addScheduler(state(), type, { storeId, range, ...(config === null ? {} : { config }) }));
       },
     },
     {
@@ -187,6 +197,42 @@ function shown(state: SchedulingState, name: string): PdHttpAnswer {
   return json(schedulerOf(state, name).config);
 }
 
+/** What a request to add gives to schedulers that need more than a name; null: nothing. */
+function configFrom(state: SchedulingState, type: SchedulerType, body: Readonly<Record<string, unknown>>): SchedulerConfig | null {
+  if (type === "grant-hot-region") return grantHotConfig(state, body);
+  if (type !== "shuffle-hot-region" || body["limit"] === undefined) return null;
+  const limit = numberOf(body["limit"]);
+  if (limit === null || !Number.isSafeInteger(limit) || limit < 1) throw refusal(400, "limit should be a whole number from 1 on");
+  return { limit };
+}
+
+/** Ids come as numbers or as text. */
+function wordOf(value: unknown): string {
+  return typeof value === "string" ? value : typeof value === "number" ? String(value) : "";
+}
+
+/** One store leads, as many as there are replicas hold the peers. The console sends text with commas. */
+function grantHotConfig(state: SchedulingState, body: Readonly<Record<string, unknown>>): SchedulerConfig {
+  const listed = body["store-id"];
+  const words = Array.isArray(listed) ? listed.map(wordOf) : wordOf(listed).split(",");
+  const ids = words.map((word) => word.trim()).filter((word) => word !== "");
+  const leaderText = wordOf(body["store-leader-id"]).trim();
+  const bad = [leaderText, ...ids].find((word) => !/^\d{1,15}$/.test(word));
+  if (leaderText === "") throw refusal(400, "store-leader-id should be given");
+  if (bad !== undefined) throw refusal(400, `strconv.ParseUint: parsing ${JSON.stringify(bad)}: invalid syntax`);
+  const leader = Number(leaderText);
+  const peers = [...new Set(ids.map(Number))];
+  const wanted = state.services.config.current.replication.maxReplicas;
+  if (peers.length !== wanted)
+    throw refusal(400, `store-id should name as many stores as there are replicas: ${wanted} (max-replicas), not ${peers.length}`);
+  if (!peers.includes(leader)) throw refusal(400, `store-id should name the leader's store ${leader} as well`);
+  for (const id of peers) {
+    const store = state.services.cluster.store(id);
+    if (store === null || store.meta.state === "tombstone") throw refusal(500, pdErrors.storeNotFound([id]).detail);
+  }
+  return { "store-id": peers, "store-leader-id": leader };
+}
+
 async function set(state: SchedulingState, request: PdHttpRequest): Promise<PdHttpAnswer> {
   const scheduler = schedulerOf(state, request.params["name"] ?? "");
   const body = objectOf(request);
@@ -194,6 +240,10 @@ async function set(state: SchedulingState, request: PdHttpRequest): Promise<PdHt
     const id = numberOf(body["store_id"]);
     if (id === null) throw refusal(400, "missing store id");
     return json(await addStore(state, scheduler.name, id));
+  }
+  if (scheduler.type === "grant-hot-region") {
+    await setConfig(state, scheduler, grantHotConfig(state, body));
+    return json("Config is updated.");
   }
   const change = changeConfig(scheduler, body);
   if ("refusal" in change) throw refusal(change.status, change.refusal);

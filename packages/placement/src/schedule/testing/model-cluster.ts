@@ -8,7 +8,7 @@
 import { type Random, silentLogger, type World } from "@skein/base";
 import type { Simulation } from "@skein/sim";
 import { LiveCluster } from "../../cluster/live-cluster.ts";
-import type { Label, Peer, RegionId, RegionMeta, RegionView, StoreId, StoreView } from "../../core/model.ts";
+import type { Label, Peer, RegionId, RegionMeta, RegionView, StoreId, StoreStats, StoreView } from "../../core/model.ts";
 import { regionView, storeMeta, storeStats } from "../../core/testing/views.ts";
 import type { RegionAction } from "../../core/region-action.ts";
 import { defaultReplicationMode, defaultsOf, pdServerForm, replicationForm, scheduleForm } from "../../server/config/core/json-form.ts";
@@ -24,6 +24,8 @@ interface ModelStore {
   readonly labels: readonly Label[];
   readonly capacityGib: number;
   isAlive: boolean;
+  /** What it says of itself besides what follows from its regions. */
+  says: Partial<StoreStats>;
 }
 
 interface ModelRegion {
@@ -58,6 +60,8 @@ export interface ModelCluster {
   addRegion(startKey: string, endKey: string, stores: readonly StoreId[], size: number, leader?: StoreId): RegionId;
   setSize(id: RegionId, size: number): void;
   setWrites(id: RegionId, bytesEachInterval: number): void;
+  /** From its next heartbeat on. */
+  setStats(id: StoreId, stats: Partial<StoreStats>): void;
   kill(id: StoreId): void;
   revive(id: StoreId): void;
   removeStore(id: StoreId): void;
@@ -133,7 +137,7 @@ class Model implements ModelCluster {
   }
 
   addStore(id: StoreId, labels: readonly Label[] = [], capacityGib = 1000): void {
-    this.#stores.set(id, { id, labels, capacityGib, isAlive: true });
+    this.#stores.set(id, { id, labels, capacityGib, isAlive: true, says: {} });
     const nowMs = this.#world.clock.nowMs();
     this.cluster.putStore(
       storeMeta(id, {
@@ -172,6 +176,11 @@ class Model implements ModelCluster {
   setWrites(id: RegionId, bytes: number): void {
     const region = this.regions.get(id);
     if (region !== undefined) region.bytesWritten = bytes;
+  }
+
+  setStats(id: StoreId, stats: Partial<StoreStats>): void {
+    const store = this.#stores.get(id);
+    if (store !== undefined) store.says = stats;
   }
 
   kill(id: StoreId): void {
@@ -304,6 +313,7 @@ class Model implements ModelCluster {
           usedSize: used,
           regionCount: view.regionCount,
           startTimeS: view.meta.startTimestampS,
+          ...store.says,
         }),
         nowMs,
       );

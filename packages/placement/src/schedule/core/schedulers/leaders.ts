@@ -1,4 +1,4 @@
-/** Schedulers that only move leads: evict, grant, label, slow stores, shuffle. */
+/** Schedulers that only move leads: evict, grant, label, shuffle. */
 import type { StoreId } from "../../../core/model.ts";
 import { rejectsLeaders, type ScheduleContext } from "../context.ts";
 import { isInRange } from "../../../core/keys.ts";
@@ -82,20 +82,4 @@ export function shuffleLeader(context: ScheduleContext): ScheduleResult {
   )
     return idle("no region was drawn that the store could lead");
   return { operators: [[transfer("shuffle-leader", ["leader"], region, target.meta.id, "high")]], summary: "" };
-}
-
-/** Slow scores go from 1 (well) to 100. */
-export const slowFrom = 80;
-export const wellAgainAt = 1;
-
-/** The store whose leaders are to go: one that is slow alone; with two, it is the load and not the store. */
-export function slowStore(context: ScheduleContext, evicted: StoreId | null): StoreId | null {
-  if (evicted !== null) {
-    const store = context.view.store(evicted);
-    if (store === null || store.meta.state !== "up" || (store.stats?.slowScore ?? 1) <= wellAgainAt) return null;
-    return evicted;
-  }
-  const slow = context.view.stores().filter((store) => store.meta.state === "up" && (store.stats?.slowScore ?? 1) >= slowFrom);
-  const [only] = slow;
-  return slow.length === 1 && only !== undefined ? only.meta.id : null;
 }

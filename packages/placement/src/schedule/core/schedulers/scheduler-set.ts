@@ -12,10 +12,14 @@ import type { Operator } from "../operator.ts";
 import { balanceLeader } from "./balance-leader.ts";
 import { balanceRegion } from "./balance-region.ts";
 import { type Dimension, type HotRegionConfig, hotRegion, hotRegionDefaults } from "./hot-region.ts";
-import { evictLeaders, grantLeaders, type KeyRange, labelLeaders, shuffleLeader, slowStore } from "./leaders.ts";
+import type { HotBuckets } from "../hot-buckets.ts";
+import { grantHotRegion, shuffleHotRegion } from "./hot-moves.ts";
+import { evictLeaders, grantLeaders, type KeyRange, labelLeaders, shuffleLeader } from "./leaders.ts";
 import { rangeView } from "./range-view.ts";
 import { idle, type ScheduleResult } from "./scheduler.ts";
 import { randomMerge, shuffleRegion, type ShuffleRole } from "./shuffle.ts";
+import { noTrend, slowStores, slowTrend, stoppingStores, type TrendState } from "./slow-stores.ts";
+import { splitBucket, type SplitBucketConfig } from "./split-bucket.ts";
 
 export const schedulerTypes = [
   "balance-leader",
@@ -24,11 +28,16 @@ export const schedulerTypes = [
   "evict-leader",
   "grant-leader",
   "evict-slow-store",
+  "evict-slow-trend",
+  "evict-stopping-store",
+  "grant-hot-region",
   "label",
   "random-merge",
   "scatter-range",
+  "shuffle-hot-region",
   "shuffle-leader",
   "shuffle-region",
+  "split-bucket",
 ] as const;
 export type SchedulerType = (typeof schedulerTypes)[number];
 
@@ -46,8 +55,9 @@ export interface Scheduler {
   nextRunMs: number;
   summary: string;
   lastRunMs: number;
-  /** The store that evict-slow-store works on. */
-  evicted: StoreId | null;
+  /** Stores that the scheduler itself found and keeps free of leaders, of types that do so. */
+  evicted: ReadonlySet<StoreId>;
+  trend: TrendState;
 }
 
 const shortestMs = 100;
@@ -79,7 +89,16 @@ export function defaultConfig(type: SchedulerType): SchedulerConfig {
     case "grant-leader":
       return { "store-id-ranges": {} };
     case "evict-slow-store":
+    case "evict-stopping-store":
       return { "evict-stores": [] };
+    case "evict-slow-trend":
+      return { "recovery-duration": 600, "evict-by-trend-stores": [] };
+    case "grant-hot-region":
+      return { "store-id": [], "store-leader-id": 0 };
+    case "shuffle-hot-region":
+      return { limit: 1 };
+    case "split-bucket":
+      return { degree: 3, "split-limit": 10 };
     case "scatter-range":
       return { "range-name": "", "start-key": "", "end-key": "" };
     case "shuffle-region":
@@ -100,6 +119,8 @@ export function createScheduler(
   if (type === undefined) return null;
   const made = config ?? defaultConfig(type);
   const name = schedulerName(type, textOf(made["range-name"]));
+  const evicted = evictedIn(type, made);
+  const [trending] = evicted;
   return {
     name,
     type,
@@ -110,8 +131,31 @@ export function createScheduler(
     nextRunMs: nowMs,
     summary: "",
     lastRunMs: 0,
-    evicted: type === "evict-slow-store" ? (((made["evict-stores"] as readonly StoreId[] | undefined) ?? [])[0] ?? null) : null,
+    evicted,
+    // Since when is not kept: the wait for its recovery begins anew with a new leader.
+    trend: type === "evict-slow-trend" && trending !== undefined ? { evicted: trending, evictedMs: nowMs, candidate: null } : noTrend,
   };
+}
+
+/** Under which item of their configuration the schedulers that find stores themselves keep those. */
+const evictedItem: Readonly<Partial<Record<SchedulerType, string>>> = {
+  "evict-slow-store": "evict-stores",
+  "evict-slow-trend": "evict-by-trend-stores",
+  "evict-stopping-store": "evict-stores",
+};
+
+function evictedIn(type: SchedulerType, config: SchedulerConfig): ReadonlySet<StoreId> {
+  const item = evictedItem[type];
+  return new Set(item === undefined ? [] : ((config[item] as readonly StoreId[] | undefined) ?? []));
+}
+
+/** The configuration with the stores that are evicted now; null: it says so already. */
+export function evictedConfig(scheduler: Pick<Scheduler, "type" | "config" | "evicted">): SchedulerConfig | null {
+  const item = evictedItem[scheduler.type];
+  if (item === undefined) return null;
+  const kept = evictedIn(scheduler.type, scheduler.config);
+  if (kept.size === scheduler.evicted.size && [...kept].every((id) => scheduler.evicted.has(id))) return null;
+  return { ...scheduler.config, [item]: [...scheduler.evicted].sort((a, b) => a - b) };
 }
 
 /** Stores that evict-leader and grant-leader work on. */
@@ -159,6 +203,9 @@ const limitOf: Readonly<Partial<Record<SchedulerType, LimitedKind>>> = {
   label: "leader",
   "shuffle-leader": "leader",
   "evict-slow-store": "leader",
+  "evict-slow-trend": "leader",
+  "evict-stopping-store": "leader",
+  "grant-hot-region": "hot-region",
   "balance-region": "region",
   "shuffle-region": "region",
   "random-merge": "merge",
@@ -166,8 +213,10 @@ const limitOf: Readonly<Partial<Record<SchedulerType, LimitedKind>>> = {
 };
 
 /** One turn. What it decides is for the controller to take or refuse; `noteTurn` is told how it went. */
-export function runScheduler(scheduler: Scheduler, context: ScheduleContext, hot: HotCache): ScheduleResult {
+export function runScheduler(scheduler: Scheduler, context: ScheduleContext, hot: HotCache, buckets: HotBuckets): ScheduleResult {
   if (context.schedule.haltScheduling) return idle("scheduling is halted");
+  // Whether a store is to be evicted is found out even when no more leads may move now.
+  if (evictedItem[scheduler.type] !== undefined) scheduler.evicted = storesToEvict(scheduler, context);
   const kind = limitOf[scheduler.type];
   if (kind !== undefined && context.operators.count(kind) >= limitFor(context, kind)) return idle(`${kind}-schedule-limit is reached`);
   switch (scheduler.type) {
@@ -190,13 +239,21 @@ export function runScheduler(scheduler: Scheduler, context: ScheduleContext, hot
     case "random-merge":
       return randomMerge(context);
     case "evict-slow-store":
-      scheduler.evicted = slowStore(context, scheduler.evicted);
-      if (scheduler.evicted === null) return idle("no store alone is slow");
-      return evictLeaders(
-        context,
-        "evict-slow-store",
-        new Map([[scheduler.evicted, [{ startKey: new Uint8Array(), endKey: new Uint8Array() }]]]),
-      );
+    case "evict-slow-trend":
+    case "evict-stopping-store":
+      if (scheduler.evicted.size === 0)
+        return idle(scheduler.type === "evict-stopping-store" ? "no store stops" : "no store alone is slow");
+      return evictLeaders(context, scheduler.type, new Map([...scheduler.evicted].map((id) => [id, [allKeys]])));
+    case "grant-hot-region":
+      return grantHotRegion(context, hot, {
+        leader: Number(scheduler.config["store-leader-id"]),
+        peers: (scheduler.config["store-id"] ?? []) as readonly StoreId[],
+      });
+    case "shuffle-hot-region":
+      if (context.operators.count("hot-region") >= Number(scheduler.config["limit"] ?? 1)) return idle("its limit is reached");
+      return shuffleHotRegion(context, hot);
+    case "split-bucket":
+      return splitBucket(context, buckets, scheduler.config as unknown as SplitBucketConfig);
     case "scatter-range": {
       const start = keyOfHex(textOf(scheduler.config["start-key"])) ?? new Uint8Array();
       const end = keyOfHex(textOf(scheduler.config["end-key"])) ?? new Uint8Array();
@@ -205,6 +262,15 @@ export function runScheduler(scheduler: Scheduler, context: ScheduleContext, hot
       return leaders.operators.length > 0 ? leaders : balanceRegion(within, `${scheduler.name}-region`);
     }
   }
+}
+
+const allKeys: KeyRange = { startKey: new Uint8Array(), endKey: new Uint8Array() };
+
+function storesToEvict(scheduler: Scheduler, context: ScheduleContext): ReadonlySet<StoreId> {
+  if (scheduler.type === "evict-stopping-store") return stoppingStores(context);
+  if (scheduler.type === "evict-slow-store") return slowStores(context, scheduler.evicted);
+  scheduler.trend = slowTrend(context, scheduler.trend, Number(scheduler.config["recovery-duration"] ?? 600));
+  return new Set(scheduler.trend.evicted === null ? [] : [scheduler.trend.evicted]);
 }
 
 function limitFor(context: ScheduleContext, kind: LimitedKind): number {
@@ -252,8 +318,22 @@ export function changeConfig(scheduler: Scheduler, change: Readonly<Record<strin
     if (next === null) return { refusal: `invalid value ${JSON.stringify(value)} for ${key}`, status: 400 };
     return { config: { ...scheduler.config, [key]: next }, message: "Config is updated." };
   }
+  const least = numberItems[scheduler.type]?.[key];
+  if (least !== undefined) {
+    const number = typeof value === "number" ? value : Number(value);
+    if (!Number.isSafeInteger(number) || number < least)
+      return { refusal: `invalid value ${JSON.stringify(value)} for ${key}: a whole number from ${least} on is needed`, status: 400 };
+    return { config: { ...scheduler.config, [key]: number }, message: "Config is updated." };
+  }
   return { refusal: "Config item is not found.", status: 400 };
 }
+
+/** Items that are whole numbers, with the least that they take. */
+const numberItems: Readonly<Partial<Record<SchedulerType, Readonly<Record<string, number>>>>> = {
+  "evict-slow-trend": { "recovery-duration": 0 },
+  "shuffle-hot-region": { limit: 1 },
+  "split-bucket": { degree: 1, "split-limit": 0 },
+};
 
 function hotValue(key: string, before: unknown, value: unknown): unknown {
   if (typeof before === "number") {
