@@ -14,6 +14,7 @@ import { type KeyError, lockInfoOf } from "./core/key-state.ts";
 import { decodeKey, maxTs } from "./core/keys.ts";
 import { lockForReader, type ReadOptions } from "./core/read.ts";
 import type { Lock } from "./core/records.ts";
+import type { LedTerm } from "./recent-writes.ts";
 
 /** Bytes as a key of a Map. */
 export function nameOf(bytes: Uint8Array): string {
@@ -105,9 +106,9 @@ export interface LeadsOptions {
   readonly signal: AbortSignal;
 }
 
-interface Lead {
+interface Lead extends LedTerm {
   region: RegionDescription;
-  readonly term: number;
+  floorTs: bigint | null;
   isSynced: boolean;
   readonly synced: Promise<void>;
 }
@@ -129,11 +130,12 @@ export class Leads {
   /** For `RegionKv.onLead`. */
   readonly began = (region: RegionDescription, term: number): void => {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const lead: Lead = { region, term, isSynced: false, synced: promise };
+    const lead: Lead = { region, term, floorTs: null, isSynced: false, synced: promise };
     this.#leads.set(region.id, lead);
     this.#options.timestamp(this.#options.signal).then(
       (ts) => {
         this.#concurrency.observe(ts);
+        lead.floorTs = ts;
         lead.isSynced = true;
         resolve();
       },
@@ -150,6 +152,15 @@ export class Leads {
   isSynced(regionId: number, term: number): boolean {
     const lead = this.#leads.get(regionId);
     return lead !== undefined && lead.term === term && lead.isSynced;
+  }
+  /** Null: the region is not known to be led in the term. */
+  led(regionId: number, term: number): LedTerm | null {
+    const lead = this.#leads.get(regionId);
+    return lead !== undefined && lead.term === term ? lead : null;
+  }
+  /** As it was when it was looked at last. */
+  region(regionId: number): RegionDescription | null {
+    return this.#leads.get(regionId)?.region ?? null;
   }
   /** The newest term in which this store began to lead a region; for writes that are right in any term. Null: none known. */
   termOf(regionId: number): number | null {

@@ -6,8 +6,10 @@ import { checkSnapshotIsolation, findLongFork, type RecordedTransaction, seeds, 
 import { describe, expect, test } from "vitest";
 import { createMemoryRegions } from "../testing/memory-region-kv.ts";
 import { ConcurrencyManager } from "./concurrency.ts";
+import type { NotedWrite, Version } from "./core/key-state.ts";
 import { encodeKey } from "./core/keys.ts";
 import { LeaderDetector } from "./deadlock.ts";
+import { type LedTerm, RecentWrites } from "./recent-writes.ts";
 import { Aborted, type CommitMode, ModelClient, Unknown } from "./testing/model-client.ts";
 import { Transactions } from "./transactions.ts";
 
@@ -15,6 +17,7 @@ interface RunOptions {
   readonly seed: number;
   /** A manager with a rule taken out. */
   readonly concurrency?: () => ConcurrencyManager;
+  readonly recent?: () => RecentWrites;
   readonly isCalm?: boolean;
   readonly modes?: readonly CommitMode[];
 }
@@ -22,7 +25,13 @@ interface RunOptions {
 const accounts = ["a", "b", "c", "d", "e"];
 const opening = 100;
 
-async function run({ seed, concurrency, isCalm = false, modes = ["2pc", "async", "1pc"] }: RunOptions) {
+async function run({
+  seed,
+  concurrency,
+  recent = () => new RecentWrites({ keysMax: 1 + (seed % 5) }),
+  isCalm = false,
+  modes = ["2pc", "async", "1pc"],
+}: RunOptions) {
   const simulation = new Simulation({ seed, timeMaxMs: 600_000 });
   const { clock } = simulation.world("all");
   const random = simulation.random.fork("workload");
@@ -51,6 +60,7 @@ async function run({ seed, concurrency, isCalm = false, modes = ["2pc", "async",
         timestamp,
         signal: ending.signal,
         waitForLockMsMax: 30,
+        recent: recent(),
         ...(concurrency === undefined ? {} : { concurrency: concurrency() }),
       }),
     ]),
@@ -147,15 +157,51 @@ describe("transactions keep snapshot isolation", () => {
   });
 });
 
-describe("each of the two rules that hold readers back from async commit and 1PC is needed", () => {
-  /** Whether any of the seeds shows that money was lost. */
-  const isSeen = async (concurrency: () => ConcurrencyManager) => {
-    for (let seed = 1; seed <= 60; seed++) {
-      const { wrong } = await run({ seed, concurrency, isCalm: true, modes: ["async", "1pc"] });
-      if (wrong.length > 0) return true;
+/** Whether any of the seeds shows that money was lost. */
+async function isAnyWrong(optionsOf: (seed: number) => RunOptions): Promise<boolean> {
+  for (let seed = 1; seed <= 60; seed++) {
+    const { wrong } = await run(optionsOf(seed));
+    if (wrong.length > 0) return true;
+  }
+  return false;
+}
+
+describe("what lets a store do without a look at the versions is needed", () => {
+  test("writes are noted before they are handed on", async () => {
+    class Unaware extends RecentWrites {
+      override begin(): void {}
     }
-    return false;
-  };
+    expect(await isAnyWrong((seed) => ({ seed, recent: () => new Unaware() }))).toBe(true);
+  });
+  test("the newest version is that of the term in which it was written", async () => {
+    class Trusting extends RecentWrites {
+      #led: LedTerm | null = null;
+      override versionsOf(name: string, led: LedTerm, startTs: bigint, isPresent: boolean): Version[] | null {
+        this.#led ??= { ...led, floorTs: 0n };
+        return super.versionsOf(name, this.#led, startTs, isPresent);
+      }
+      override done(noted: readonly NotedWrite[]): void {
+        super.done(noted, this.#led);
+      }
+      override begin(noted: readonly NotedWrite[]): void {
+        super.begin(noted, this.#led);
+      }
+    }
+    expect(await isAnyWrong((seed) => ({ seed, recent: () => new Trusting() }))).toBe(true);
+  });
+  test("of what is forgotten the newest timestamp is kept", async () => {
+    class Forgetful extends RecentWrites {
+      override versionsOf(name: string, led: LedTerm, startTs: bigint, isPresent: boolean): Version[] | null {
+        return super.versionsOf(name, { ...led, floorTs: 0n }, startTs, isPresent);
+      }
+    }
+    expect(await isAnyWrong((seed) => ({ seed, recent: () => new Forgetful({ keysMax: 1 }) }))).toBe(true);
+  });
+});
+
+describe("each of the two rules that hold readers back from async commit and 1PC is needed", () => {
+  const isSeen = (concurrency: () => ConcurrencyManager) =>
+    isAnyWrong((seed) => ({ seed, concurrency, isCalm: true, modes: ["async", "1pc"] }));
   test("what was read is older than what is committed later", async () => {
     class Forgetful extends ConcurrencyManager {
       override observe(): boolean {

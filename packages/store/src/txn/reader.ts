@@ -24,9 +24,9 @@ export function lockOf(reader: EngineReader, key: Uint8Array): Lock | null {
   return record === null ? null : decodeLock(record);
 }
 
-export function stateOf(userKey: Uint8Array, reader: EngineReader): KeyState {
-  const key = encodeKey(userKey);
-  return { userKey, key, lock: lockOf(reader, key), versions: null };
+/** `key` is the encoded one. */
+export function stateOf(userKey: Uint8Array, key: Uint8Array, name: string, reader: EngineReader): KeyState {
+  return { userKey, key, name, lock: lockOf(reader, key), versions: null };
 }
 
 /** Loads what `KeyState.versions` promises to a transaction that began at `startTs`. */

@@ -11,11 +11,14 @@ import { type ConcurrencyManager, nameOf } from "./concurrency.ts";
 import { Changes } from "./core/key-state.ts";
 import type { Lock } from "./core/records.ts";
 import { Latches } from "./latches.ts";
+import type { LedTerm, RecentWrites } from "./recent-writes.ts";
 
 export interface Acting {
   readonly reader: EngineReader;
   readonly region: RegionDescription;
   readonly term: number;
+  /** Null: nobody told that the term began. */
+  readonly led: LedTerm | null;
   readonly changes: Changes;
   /** In the step that read `maxTs`: from now on readers meet these. */
   hold(locks: readonly { readonly key: Uint8Array; readonly lock: Lock }[]): void;
@@ -32,6 +35,8 @@ export interface SchedulerOptions {
   readonly kv: RegionKv;
   readonly nowMs: () => number;
   readonly concurrency: ConcurrencyManager;
+  readonly recent: RecentWrites;
+  readonly led: (regionId: number, term: number) => LedTerm | null;
   /** Keys whose locks are gone, once that is visible. */
   readonly released: (keys: readonly Uint8Array[]) => void;
   /** More at once are refused as busy. */
@@ -56,12 +61,17 @@ export class Scheduler {
     return this.#latches.waiting;
   }
 
-  /** `keys` are the engine's. Rejects with a `RegionError`. */
-  async run<T>(context: CommandContext, keys: readonly Uint8Array[], act: (acting: Acting) => Promise<T> | T): Promise<T> {
+  /** `keys` are the engine's, `names` the same as keys of a Map. Rejects with a `RegionError`. */
+  async run<T>(
+    context: CommandContext,
+    keys: readonly Uint8Array[],
+    act: (acting: Acting) => Promise<T> | T,
+    names: readonly string[] = keys.map(nameOf),
+  ): Promise<T> {
     if (this.#running >= (this.#options.commandsMax ?? 20_000) || this.#pendingBytes > (this.#options.pendingBytesMax ?? 100 * 1024 * 1024))
       throw new RegionError({ kind: "serverIsBusy", reason: "scheduler is busy", backoffMs: 0 }, "too many commands at once");
     this.#running++;
-    const { ready, release } = this.#latches.acquire(keys.map(nameOf));
+    const { ready, release } = this.#latches.acquire(names);
     let held: Disposable | null = null;
     try {
       if (ready !== null) await ready;
@@ -72,14 +82,17 @@ export class Scheduler {
       let last: (() => void) | null = null;
       let answer: T;
       let term: number;
+      let led: LedTerm | null;
       {
         using snapshot = await this.#options.kv.snapshot(context);
         for (const key of keys) checkInRegion(key, snapshot.region);
         ({ term } = snapshot);
+        led = this.#options.led(snapshot.region.id, term);
         answer = await act({
           reader: snapshot.reader,
           region: snapshot.region,
           term,
+          led,
           changes,
           hold: (locks) => {
             held = this.#options.concurrency.hold(locks);
@@ -91,19 +104,21 @@ export class Scheduler {
       }
       if (changes.writes.length > 0) {
         const size = sizeOf(changes.writes);
+        const { recent } = this.#options;
         this.#pendingBytes += size;
+        recent.begin(changes.noted, led);
         try {
           await this.#options.kv.write(context, term, changes.writes);
         } finally {
           this.#pendingBytes -= size;
         }
+        recent.done(changes.noted, led);
       }
       (last as (() => void) | null)?.();
       // Locks that are gone for readers must be gone from memory, too, before others are told.
       (held as Disposable | null)?.[Symbol.dispose]();
       held = null;
-      const unlocked = changes.writes.filter((write) => write.kind === "delete" && write.family === "lock");
-      if (unlocked.length > 0) this.#options.released(unlocked.map((write) => (write.kind === "delete" ? write.key : new Uint8Array(0))));
+      if (changes.unlocked.length > 0) this.#options.released(changes.unlocked);
       return answer;
     } finally {
       (held as Disposable | null)?.[Symbol.dispose]();

@@ -29,6 +29,7 @@ import {
   stateOf,
   valueOf,
 } from "./reader.ts";
+import { RecentWrites } from "./recent-writes.ts";
 import { type Acting, checkInRegion, Scheduler } from "./scheduler.ts";
 
 type Answer<T extends { readonly region_error: unknown }> = Omit<Input<T>, "region_error">;
@@ -50,6 +51,7 @@ export interface TransactionsOptions {
   /** How long a request waits for a new leader's first timestamp. Default 2 s. */
   readonly syncWaitMs?: number;
   readonly concurrency?: ConcurrencyManager;
+  readonly recent?: RecentWrites;
 }
 
 /** How long an answer about the present spares others; well within what clients may be ahead. */
@@ -72,6 +74,7 @@ export class Transactions {
   readonly concurrency: ConcurrencyManager;
   readonly leads: Leads;
   readonly waits: LockWaits;
+  readonly recent: RecentWrites;
   readonly scheduler: Scheduler;
   readonly #options: TransactionsOptions;
   readonly #kv: RegionKv;
@@ -85,12 +88,15 @@ export class Transactions {
     this.#options = options;
     this.#kv = options.kv;
     this.concurrency = options.concurrency ?? new ConcurrencyManager();
+    this.recent = options.recent ?? new RecentWrites();
     this.leads = new Leads(this.concurrency, options);
     this.waits = new LockWaits(options);
     this.scheduler = new Scheduler({
       kv: options.kv,
       nowMs: () => options.clock.monotonicMs(),
       concurrency: this.concurrency,
+      recent: this.recent,
+      led: (regionId, term) => this.leads.led(regionId, term),
       released: (keys) => this.waits.released(keys),
     });
     options.kv.onLead(this.leads.began);
@@ -220,8 +226,8 @@ export class Transactions {
 
   /** Memory locks of other regions are not in this scan's way. */
   #inRegion(range: KeyRange, regionId: number): KeyRange {
-    const region = this.leads.regions().find(({ id }) => id === regionId);
-    return region === undefined ? range : clip(range, region);
+    const region = this.leads.region(regionId);
+    return region === null ? range : clip(range, region);
   }
 
   // ── commits ──
@@ -230,13 +236,13 @@ export class Transactions {
     const { start_version: startTs, mutations } = request;
     const choosesTs = request.use_async_commit || request.try_one_pc;
     return this.#run(context, mutations, async (acting, states) => {
-      const { reader } = acting;
-      await loadVersionsOf(
-        reader,
-        states.filter((state, index) => needsVersions(mutations[index] as kvrpcpb.Mutation, state.lock, startTs, request.assertion_level)),
-        startTs,
-      );
-      if (choosesTs) await this.#syncedIn(acting.region, acting.term);
+      const asked: KeyState[] = [];
+      for (const [index, state] of states.entries()) {
+        const needs = needsVersions(mutations[index] as kvrpcpb.Mutation, state.lock, startTs, request.assertion_level);
+        if (needs !== "none" && !this.#knowsVersions(acting, state, startTs, needs === "all")) asked.push(state);
+      }
+      if (asked.length > 0) await loadVersionsOf(acting.reader, asked, startTs);
+      if (choosesTs && !this.leads.isSynced(acting.region.id, acting.term)) await this.#syncedIn(acting.region, acting.term);
       const expected = new Map(request.for_update_ts_constraints.map(({ index, expected_for_update_ts: ts }) => [index, ts]));
       // From here to `hold` nothing may wait.
       const done = prewrite(
@@ -270,13 +276,10 @@ export class Transactions {
     const { start_version: startTs, commit_version: commitTs } = request;
     if (commitTs <= startTs) return { error: abort(`the commit timestamp ${commitTs} is not behind the start timestamp ${startTs}`) };
     return this.#run(context, keysOf(request.keys), async (acting, states) => {
-      await loadVersionsOf(
-        acting.reader,
-        states.filter(({ lock }) => lock?.startTs !== startTs),
-        startTs,
-      );
+      const unlocked = states.filter(({ lock }) => lock?.startTs !== startTs);
+      if (unlocked.length > 0) await loadVersionsOf(acting.reader, unlocked, startTs);
       // A key that is said twice is committed once.
-      for (const state of new Set(states)) {
+      for (const state of states.length === 1 ? states : new Set(states)) {
         const error = commitKey(state, startTs, commitTs, acting.changes);
         if (error !== null) return nothing(acting, { error });
       }
@@ -501,11 +504,10 @@ export class Transactions {
       const values: Uint8Array[] = [];
       const missing: boolean[] = [];
       let conflictTs = 0n;
-      await loadVersionsOf(
-        reader,
-        states.filter(({ lock }) => lock === null || lock.startTs === startTs),
-        startTs,
+      const asked = states.filter(
+        (state) => (state.lock === null || state.lock.startTs === startTs) && !this.#knowsVersions(acting, state, startTs, true),
       );
+      if (asked.length > 0) await loadVersionsOf(reader, asked, startTs);
       for (const [index, state] of states.entries()) {
         const mutation = request.mutations[index] as kvrpcpb.Mutation;
         const outcome = lockKey(
@@ -620,7 +622,11 @@ export class Transactions {
           "the range ends behind the region",
         );
     }
-    for (const family of ["lock", "write", "default"] as const) await removeRange(this.#kv, context, family, range);
+    try {
+      for (const family of ["lock", "write", "default"] as const) await removeRange(this.#kv, context, family, range);
+    } finally {
+      this.recent.forgetVersions();
+    }
     return {};
   }
 
@@ -635,9 +641,13 @@ export class Transactions {
     for (const region of this.leads.regions()) {
       const range = clip(wanted, region);
       if (range.end.length > 0 && compareBytes(range.start, range.end) >= 0) continue;
-      await this.#onLed(region.id, async (context) => {
-        for (const family of ["lock", "write", "default"] as const) await removeRange(this.#kv, context, family, range);
-      });
+      try {
+        await this.#onLed(region.id, async (context) => {
+          for (const family of ["lock", "write", "default"] as const) await removeRange(this.#kv, context, family, range);
+        });
+      } finally {
+        this.recent.forgetVersions();
+      }
     }
     return {};
   }
@@ -739,8 +749,8 @@ export class Transactions {
   /** Runs with the region as it is now; a region that is no longer led here is left to its leader. */
   async #onLed(regionId: number, run: (context: RegionContext) => Promise<void>): Promise<void> {
     for (let tries = 0; tries < 3; tries++) {
-      const region = this.leads.regions().find(({ id }) => id === regionId);
-      if (region === undefined) return;
+      const region = this.leads.region(regionId);
+      if (region === null) return;
       try {
         await run({
           regionId,
@@ -772,7 +782,8 @@ export class Transactions {
 
   async mvccByKey(request: kvrpcpb.MvccGetByKeyRequest, context: RegionContext): Promise<Answer<kvrpcpb.MvccGetByKeyResponse>> {
     using snapshot = await this.#kv.snapshot(context);
-    const state = stateOf(request.key, snapshot.reader);
+    const key = encodeKey(request.key);
+    const state = stateOf(request.key, key, nameOf(key), snapshot.reader);
     checkInRegion(state.key, snapshot.region);
     await loadAllVersions(snapshot.reader, state);
     const kinds = { put: "Put", delete: "Del", lock: "Lock", rollback: "Rollback", pessimistic: "PessimisticLock" } as const;
@@ -821,16 +832,28 @@ export class Transactions {
     act: (acting: Acting, states: readonly KeyState[]) => Promise<T> | T,
   ): Promise<T> {
     const keys = items.map(({ key }) => encodeKey(key));
-    return this.scheduler.run(context, keys, (acting) => {
+    const names = keys.map(nameOf);
+    const run = (acting: Acting) => {
+      const load = ({ key }: { readonly key: Uint8Array }, index: number) =>
+        stateOf(key, keys[index] as Uint8Array, names[index] as string, acting.reader);
+      if (items.length === 1) return act(acting, items.map(load));
       const byName = new Map<string, KeyState>();
-      const states = items.map(({ key }, index) => {
-        const name = nameOf(keys[index] as Uint8Array);
-        const state = byName.get(name) ?? stateOf(key, acting.reader);
+      const states = items.map((item, index) => {
+        const name = names[index] as string;
+        const state = byName.get(name) ?? load(item, index);
         byName.set(name, state);
         return state;
       });
       return act(acting, states);
-    });
+    };
+    return this.scheduler.run(context, keys, run, names);
+  }
+
+  /** Whether the versions that count to a transaction are known without asking the engine: they are noted in the state. */
+  #knowsVersions({ led }: Acting, state: KeyState, startTs: bigint, isPresent: boolean): boolean {
+    if (led === null) return false;
+    state.versions ??= this.recent.versionsOf(state.name, led, startTs, isPresent);
+    return state.versions !== null;
   }
 
   async #syncedIn(region: RegionDescription, term: number): Promise<void> {
@@ -848,7 +871,7 @@ export class Transactions {
 
 /** The writes that were noted so far are dropped: all or nothing. */
 function nothing<T>(acting: Acting, answer: T): T {
-  acting.changes.writes.length = 0;
+  acting.changes.drop();
   return answer;
 }
 

@@ -20,6 +20,8 @@ export interface KeyState {
   readonly userKey: Uint8Array;
   /** Memcomparable. */
   readonly key: Uint8Array;
+  /** The same as a key of a Map. */
+  readonly name: string;
   lock: Lock | null;
   /**
    * Newest first: all that were committed at or after the start of the transaction, and older ones down to the first put or
@@ -30,8 +32,27 @@ export interface KeyState {
   value?: Uint8Array | null;
 }
 
+/** A record of the family `write` among the changes. */
+export interface NotedWrite {
+  readonly state: KeyState;
+  readonly commitTs: bigint;
+  readonly write: Write;
+  /** Of a version that was there. */
+  readonly isAgain: boolean;
+}
+
 export class Changes {
   readonly writes: RegionWrite[] = [];
+  readonly noted: NotedWrite[] = [];
+  /** Locks that go. */
+  readonly unlocked: Uint8Array[] = [];
+
+  /** All or nothing: what was noted so far does not take place. */
+  drop(): void {
+    this.writes.length = 0;
+    this.noted.length = 0;
+    this.unlocked.length = 0;
+  }
 
   putLock(state: KeyState, lock: Lock): void {
     state.lock = lock;
@@ -40,14 +61,16 @@ export class Changes {
   deleteLock(state: KeyState): void {
     state.lock = null;
     this.writes.push({ kind: "delete", family: "lock", key: state.key });
+    this.unlocked.push(state.key);
   }
-  putWrite(state: KeyState, commitTs: bigint, write: Write): void {
+  putWrite(state: KeyState, commitTs: bigint, write: Write, isAgain = false): void {
     if (state.versions !== null) {
       const others = state.versions.filter((version) => version.commitTs !== commitTs);
       const at = others.findIndex((version) => version.commitTs < commitTs);
       others.splice(at === -1 ? others.length : at, 0, { commitTs, write });
       state.versions = others;
     }
+    this.noted.push({ state, commitTs, write, isAgain });
     this.writes.push({ kind: "put", family: "write", key: versionKey(state.key, commitTs), value: encodeWrite(write) });
   }
   deleteWrite(state: KeyState, commitTs: bigint): void {
@@ -70,7 +93,7 @@ export class Changes {
     const at = versions.findIndex((version) => version.commitTs <= startTs);
     const found = versions[at];
     if (found !== undefined && found.commitTs === startTs && found.write.kind !== "rollback") {
-      if (protect && !found.write.overlappedRollback) this.putWrite(state, startTs, { ...found.write, overlappedRollback: true });
+      if (protect && !found.write.overlappedRollback) this.putWrite(state, startTs, { ...found.write, overlappedRollback: true }, true);
       return;
     }
     if (found !== undefined && found.commitTs === startTs && isProtected(found.write)) return;

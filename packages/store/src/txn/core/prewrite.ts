@@ -27,7 +27,7 @@ export interface PrewriteItem {
   readonly action: kvrpcpb.PrewriteRequestPessimisticAction;
   /** Of the pessimistic lock that must be there; null: any. */
   readonly expectedForUpdateTs: bigint | null;
-  /** With versions, unless the transaction's own lock is there and the mutation says nothing about existence. */
+  /** With the versions that `needsVersions` says. */
   readonly state: KeyState;
 }
 
@@ -61,11 +61,18 @@ export interface Prewritten {
 
 const lockKinds: Partial<Record<kvrpcpb.Op, LockKind>> = { Put: "put", Insert: "put", Del: "delete", Lock: "lock" };
 
-/** Whether `state.versions` must be there. */
-export function needsVersions(mutation: kvrpcpb.Mutation, lock: Lock | null, startTs: bigint, assertionLevel: string): boolean {
-  if (lock !== null && lock.startTs !== startTs) return true; // a repeated request may have been committed long ago
-  if (lock !== null && lock.kind !== "pessimistic") return false;
-  return lock === null || mutation.op === "Insert" || mutation.op === "CheckNotExists" || assertionLevel === "Strict";
+/** Which of `state.versions` must be there: `newer` are those from the start of the transaction on. */
+export function needsVersions(
+  mutation: kvrpcpb.Mutation,
+  lock: Lock | null,
+  startTs: bigint,
+  assertionLevel: string,
+): "none" | "newer" | "all" {
+  if (lock !== null && lock.startTs !== startTs) return "newer"; // a repeated request may have been committed long ago
+  if (lock !== null && lock.kind !== "pessimistic") return "none";
+  if (mutation.op === "Insert" || mutation.op === "CheckNotExists") return "all";
+  if (assertionLevel !== "Off") return lock === null || assertionLevel === "Strict" ? "all" : "none";
+  return lock === null ? "newer" : "none";
 }
 
 export function prewrite(options: PrewriteOptions, items: readonly PrewriteItem[], changes: Changes): Prewritten {
