@@ -31,8 +31,8 @@ export const raftstoreErrors = {
   ),
   foreignStore: raftstore(
     72104,
-    (storeId: number, owner: number) => `the data folder belongs to store ${owner}, not to store ${storeId}`,
-    "Give each store a data folder of its own.",
+    (storeId: number, address: string) => `the data folder is of store ${storeId}, and that store runs at ${address}`,
+    "Give each store a data folder of its own: a copy of another one's must never be started. To move a store, stop it first.",
   ),
   dataWithoutIdent: raftstore(
     72105,

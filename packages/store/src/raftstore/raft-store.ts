@@ -127,6 +127,19 @@ export async function createRaftStore(world: World, config: RaftStoreConfig): Pr
   return store;
 }
 
+export interface StoreIdent {
+  readonly clusterId: bigint;
+  readonly storeId: number;
+}
+
+/** Whose data an engine holds; null: nobody's yet. */
+export function identIn(engine: EngineReader): StoreIdent | null {
+  const ident = engine.get("local", identKey);
+  if (ident === null) return null;
+  const view = new DataView(ident.buffer, ident.byteOffset, ident.byteLength);
+  return { clusterId: view.getBigUint64(0), storeId: Number(view.getBigUint64(8)) };
+}
+
 /** For a placement driver to serve a cluster that was just bootstrapped. */
 const servedTriesMax = 100;
 const servedTryMs = 100;
@@ -299,12 +312,10 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     const { engine, pd } = this;
     const clusterId = await pd.clusterId();
     this.clusterId = clusterId;
-    const ident = engine.get("local", identKey);
+    const ident = identIn(engine);
     if (ident !== null) {
-      const view = new DataView(ident.buffer, ident.byteOffset, ident.byteLength);
-      const own = view.getBigUint64(0);
-      if (own !== clusterId) throw raftstoreErrors.foreignCluster([String(own), String(clusterId)]);
-      this.storeId = Number(view.getBigUint64(8));
+      if (ident.clusterId !== clusterId) throw raftstoreErrors.foreignCluster([String(ident.clusterId), String(clusterId)]);
+      this.storeId = ident.storeId;
       return;
     }
     for (const family of ["default", "lock", "write", "local"] as const)

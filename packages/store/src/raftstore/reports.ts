@@ -4,6 +4,8 @@ import type { Peer } from "./peer.ts";
 import type { RaftStore } from "./raft-store.ts";
 import { noReads, readsSince } from "./read-load.ts";
 
+/** Of reports that fail one after the other. */
+const saidEvery = 6;
 /** Regions whose reads a store names; the driver looks at far fewer. */
 const peerReadsMax = 1000;
 
@@ -17,6 +19,7 @@ export class Reports {
   readonly #traffic = { bytesWritten: 0, keysWritten: 0 };
   #startS = 0;
   #reportedAtS = 0;
+  #failedInRow = 0;
 
   constructor(store: RaftStore) {
     this.#store = store;
@@ -114,7 +117,16 @@ export class Reports {
     this.#traffic.keysWritten = 0;
     this.#reportedAtS = nowS;
     // A placement driver that cannot be reached hears of it with the next one.
-    await this.#store.pd.storeHeartbeat(report).catch(() => {});
+    const { log } = this.#store.world;
+    try {
+      await this.#store.pd.storeHeartbeat(report);
+      if (this.#failedInRow > 0) log.info("the placement driver hears of this store again");
+      this.#failedInRow = 0;
+    } catch (error) {
+      if (this.#store.isClosed) return;
+      if (this.#failedInRow++ % saidEvery === 0)
+        log.warn("the placement driver hears nothing of this store, which serves on by what it knows", { error });
+    }
   }
 
   /** Since the last time. What replicas that follow serve is told here only. */

@@ -10,7 +10,8 @@ export interface StatusPages {
   config(): Readonly<Record<string, unknown>>;
   /** Null: not on this store. */
   region(id: number): Readonly<Record<string, unknown>> | null;
-  isServing(): boolean;
+  /** Null: it serves; else why it does not. */
+  notServing(): string | null;
   /** Regions, locks, waits: what a person asks for when something is slow. */
   debug(): Readonly<Record<string, unknown>>;
 }
@@ -41,7 +42,10 @@ export async function startStatusServer(
       return send(200, type, body);
     }
     if (path === "/status") return send(200, "text/plain", "");
-    if (path === "/ready") return pages.isServing() ? send(200, "text/plain", "ok\n") : send(500, "text/plain", "not serving\n");
+    if (path === "/ready") {
+      const why = pages.notServing();
+      return why === null ? send(200, "text/plain", "ok\n") : send(500, "text/plain", `not serving: ${why}\n`);
+    }
     if (path === "/config") return json(pages.config());
     const region = /^\/region\/(\d{1,16})$/.exec(path);
     if (region !== null) {

@@ -1,7 +1,7 @@
 /** A placement driver and a store as real processes: started, stopped, killed, and started where they do not belong. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -157,6 +157,73 @@ describe("a store's process", { timeout: 60_000 }, () => {
     expect(marker).toBe('{"format":1,"enableTtl":false}\n');
     for (const { pd } of [first, second]) pd.child.kill("SIGTERM");
     await Promise.all([first.pd.ended, second.pd.ended]);
+  });
+});
+
+describe("a store's process and its placement driver", { timeout: 60_000 }, () => {
+  test("it waits for one that comes late, and says so; it ends with 0 while it waits", async () => {
+    const [client, peer, port, status] = (await freePorts(4)) as [number, number, number, number];
+    const args = storeArgs(`127.0.0.1:${client}`, "store-early", [port, status]);
+    const given = run("tikv-server", args);
+    await says(given, "no placement driver answers yet");
+    given.child.kill("SIGTERM");
+    expect(await given.ended).toBe(0);
+
+    const store = run("tikv-server", args);
+    await says(store, "no placement driver answers yet");
+    const ready = await fetch(`http://127.0.0.1:${status}/ready`);
+    expect([ready.status, await ready.text()]).toEqual([500, "not serving: it starts, and waits for a placement driver\n"]);
+    const urls = ["--client-urls", `http://127.0.0.1:${client}`, "--peer-urls", `http://127.0.0.1:${peer}`];
+    const pd = run("pd-server", ["--name", "pd-late", "--data-dir", join(folder, "pd-late"), ...urls]);
+    await says(store, "the store serves");
+    for (const each of [store, pd]) each.child.kill("SIGTERM");
+    expect(await store.ended).toBe(0);
+    await pd.ended;
+  });
+
+  test("it serves on while there is none, and says that it is alone", async () => {
+    await writeFile(join(folder, "quick.toml"), `[raftstore]\npd-store-heartbeat-tick-interval = "1s"\n`);
+    const first = await startPd("pd-away");
+    const ports = (await freePorts(2)) as [number, number];
+    const args = [...storeArgs(first.endpoint, "store-away", ports), "--config", join(folder, "quick.toml")];
+    const store = run("tikv-server", args);
+    await says(store, "the store serves");
+    first.pd.child.kill("SIGKILL");
+    await first.pd.ended;
+    await says(store, "the placement driver hears nothing of this store");
+    using client = createRpcClient(world, `127.0.0.1:${ports[0]}`);
+    const context = { region_id: 2, region_epoch: { conf_ver: 1, version: 1 } };
+    const put = await client.request(methods.RawPut, { context, key: Buffer.from("alone"), value: Buffer.from("v") });
+    expect([put.region_error, put.error]).toEqual([null, ""]);
+    store.child.kill("SIGTERM");
+    expect(await store.ended).toBe(0);
+  });
+
+  test("a copy of a store's folder is refused while that store runs", async () => {
+    await writeFile(join(folder, "often.toml"), `[raftstore]\npd-store-heartbeat-tick-interval = "1s"\n`);
+    const { pd, endpoint } = await startPd("pd-copy");
+    const ports = (await freePorts(4)) as [number, number, number, number];
+    const withConfig = (name: string, at: readonly [number, number]) => [
+      ...storeArgs(endpoint, name, at),
+      "--config",
+      join(folder, "often.toml"),
+    ];
+    let store = run("tikv-server", withConfig("store-one", [ports[0], ports[1]]));
+    await says(store, "the store serves");
+    store.child.kill("SIGTERM");
+    await store.ended;
+    await cp(join(folder, "store-one"), join(folder, "store-two"), { recursive: true });
+    store = run("tikv-server", withConfig("store-one", [ports[0], ports[1]]));
+    await says(store, "the store serves");
+    const copy = run("tikv-server", withConfig("store-two", [ports[2], ports[3]]));
+    expect([await copy.ended, copy.output()]).toEqual([1, expect.stringContaining("code=72104")]);
+    store.child.kill("SIGTERM");
+    await store.ended;
+    // It has moved for good.
+    const moved = run("tikv-server", withConfig("store-two", [ports[2], ports[3]]));
+    await says(moved, "the store serves");
+    for (const each of [moved, { child: pd.child }]) each.child.kill("SIGTERM");
+    await Promise.all([moved.ended, pd.ended]);
   });
 });
 

@@ -15,7 +15,7 @@ import { createServer } from "@skein/rpc";
 import type { Engine } from "../engine/engine.ts";
 import { RawKv } from "../raw/raw-kv.ts";
 import { createPdLink } from "../raftstore/pd-link.ts";
-import { RaftStore } from "../raftstore/raft-store.ts";
+import { identIn, RaftStore } from "../raftstore/raft-store.ts";
 import { createTcpTransport, peerPrefix } from "../raftstore/tcp-transport.ts";
 import { RegionError } from "../region-kv.ts";
 import { createTikvServices } from "../service/tikv-service.ts";
@@ -25,6 +25,7 @@ import { Transactions } from "../txn/transactions.ts";
 import { configDocument, type ServerConfig, splitAddress } from "./config.ts";
 import { openDataDir } from "./data-dir.ts";
 import { connectDetector } from "./detector-line.ts";
+import { claimStore, patiently, patientLink } from "./joining.ts";
 import { createStoreMetrics } from "./metrics.ts";
 import { raftOptionsOf } from "./raft-options.ts";
 import { startStatusServer } from "./status-server.ts";
@@ -100,6 +101,9 @@ export async function startTikvServer(
     isPhysicallyDestroyed: false,
   });
   const link = stack.use(createPdLink(pd, { store: metaOf, space: () => spaceOf(world, config, folder.engine) }));
+  const tries = config.integer("pd.retry-max-count");
+  const pauseMs = config.integer("pd.retry-interval");
+  const patient = patiently(world, { ms: tries < 0 ? Number.POSITIVE_INFINITY : tries * pauseMs, pauseMs, signal: ending.signal });
   const transport = createTcpTransport(world, {
     resolve: (storeId) => link.storeAddress(storeId),
     ...withTls,
@@ -108,7 +112,7 @@ export async function startTikvServer(
     new RaftStore(world, {
       engine: folder.engine,
       folder: folder.raftFolder,
-      pd: link,
+      pd: patientLink(link, patient),
       transport,
       options: raftOptionsOf(config),
       repairDamagedLog: config.flag("raftstore.repair-damaged-log"),
@@ -117,7 +121,7 @@ export async function startTikvServer(
   );
 
   // ── transactions ──
-  let isServing = false;
+  let phase: "serving" | "it starts" | "it starts, and waits for a placement driver" | "it ends" = "it starts";
   const concurrency = new ConcurrencyManager();
   const detector = stack.adopt(
     new LeaderDetector({ clock: world.clock, connect: connectDetector(world, { pd, storeId: () => store.storeId, ...withTls }) }),
@@ -168,7 +172,7 @@ export async function startTikvServer(
       storeId: () => store.storeId,
       split: (regionId, keys) => store.split(regionId, keys),
       detector,
-      isServing: () => isServing,
+      isServing: () => phase === "serving",
       observe: (command, seconds, isFailed) => metrics.observe(command, seconds, isFailed),
     }),
   });
@@ -185,7 +189,7 @@ export async function startTikvServer(
               metrics: () => metrics.text(),
               config: () => configDocument(config),
               region: (id) => regionPage(store, id),
-              isServing: () => isServing,
+              notServing: () => (phase === "serving" ? null : phase),
               debug: () => ({
                 storeId: store.storeId,
                 regions: store.peers.size,
@@ -202,10 +206,20 @@ export async function startTikvServer(
         );
   ports = { client: server.port, status: status?.port ?? 0 };
 
-  const clusterId = await link.clusterId();
+  phase = "it starts, and waits for a placement driver";
+  const clusterId = await patient(() => link.clusterId());
+  const ident = identIn(folder.engine);
+  // Another cluster's data is refused when it is opened.
+  if (ident !== null && ident.clusterId === clusterId) {
+    const { storeId } = ident;
+    const { address } = metaOf(storeId);
+    const heartbeatMs = config.integer("raftstore.pd-store-heartbeat-tick-interval");
+    await claimStore(world, pd, { storeId, address, heartbeatMs }, { patient, signal: ending.signal });
+  }
+  phase = "it starts";
   await store.open();
-  await pd.putStore(metaOf(store.storeId));
-  isServing = true;
+  await patient(() => pd.putStore(metaOf(store.storeId)));
+  phase = "serving";
   log.info("the store serves", { store: store.storeId, addr: config.addr, cluster: clusterId });
 
   const background = stack.use(new TaskGroup(ending.signal));
@@ -223,7 +237,7 @@ export async function startTikvServer(
     ended,
     close: () =>
       (closing ??= (async () => {
-        isServing = false;
+        phase = "it ends";
         await handOver(world, store);
         await server.close(graceMs);
         // Calls that wait for a placement driver that is away would hold up the end.

@@ -48,7 +48,9 @@ async function started(seed: number, replicas: number) {
     });
   };
   const context = (): RegionContext => {
-    const { confVer, version } = cluster.leader(region)?.peer.region as Region;
+    const leader = cluster.leader(region);
+    assert(leader !== null, "somebody leads");
+    const { confVer, version } = leader.peer.region;
     return { regionId: region, confVer, version, peerId: 0, storeId: 0, replicaRead: false, signal };
   };
   const [first, second] = cluster.machines as [Machine, Machine, Machine];
