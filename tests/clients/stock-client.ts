@@ -4,6 +4,8 @@ import type { World } from "@skein/base";
 import { checkoutFolder, findProgram, serverErrors } from "@skein/servers";
 
 export type ClientName = "go" | "rust" | "python" | "java";
+/** The one that takes longest to build first. */
+export const clientNames: readonly ClientName[] = ["rust", "go", "java", "python"];
 
 export interface ClientProgram {
   readonly command: string;
@@ -55,22 +57,15 @@ const builders: Record<ClientName, (world: World) => Promise<ClientProgram>> = {
   python: async (world) => {
     const python = await toolchain(world, "python3", "Python 3.7 to 3.11 with venv");
     const interpreter = inCache("python", "bin", "python");
-    if ((await world.disk.stat(interpreter)) === null) {
-      const { code, stderr, stdout } = await world.processes.run(python, ["-m", "venv", inCache("python")]);
-      if (code !== 0) throw serverErrors.programMissing([`python3-venv (${oneLine(stdout + stderr)})`]);
-    }
     const requirements = join(sources, "python", "requirements.txt");
-    // there are wheels for some versions and processors; what it is built from otherwise is not published
-    const { code, stderr } = await world.processes.run(interpreter, [
-      "-m",
-      "pip",
-      "install",
-      "-q",
-      "--only-binary=:all:",
-      "-r",
-      requirements,
-    ]);
-    if (code !== 0) throw serverErrors.programMissing([`tikv-client 0.0.4 for this Python (${oneLine(stderr).slice(-300)})`]);
+    await once(world, "python", requirements, async () => {
+      const made = await world.processes.run("nice", ["-n", "10", python, "-m", "venv", "--clear", inCache("python")]);
+      if (made.code !== 0) throw serverErrors.programMissing([`python3-venv (${oneLine(made.stdout + made.stderr)})`]);
+      // there are wheels for some versions and processors; what it is built from otherwise is not published
+      const install = ["-m", "pip", "install", "-q", "--only-binary=:all:", "-r", requirements];
+      const { code, stderr } = await world.processes.run(interpreter, install);
+      if (code !== 0) throw serverErrors.programMissing([`tikv-client 0.0.4 for this Python (${oneLine(stderr).slice(-300)})`]);
+    });
     return { command: interpreter, args: [join(sources, "python", "client.py")] };
   },
   java: async (world) => {
@@ -78,15 +73,16 @@ const builders: Record<ClientName, (world: World) => Promise<ClientProgram>> = {
     await toolchain(world, "javac", "a Java development kit");
     const maven = await toolchain(world, "mvn", "Maven");
     const archives = ["tikv-client-java-3.3.5.jar", "slf4j-nop-1.7.36.jar", "slf4j-api-1.7.36.jar"].map((name) => inCache("java", name));
-    const missing = await Promise.all(archives.map(async (archive) => (await world.disk.stat(archive)) === null));
-    if (missing.includes(true))
-      await build(
+    const local = `-Dmaven.repo.local=${inCache("maven")}`;
+    await once(world, "java", join(sources, "java", "pom.xml"), () =>
+      build(
         world,
         "tikv-client-java",
         maven,
-        ["-q", "-B", `-Dmaven.repo.local=${inCache("maven")}`, "dependency:copy-dependencies", `-DoutputDirectory=${inCache("java")}`],
+        ["-q", "-B", local, "dependency:copy-dependencies", `-DoutputDirectory=${inCache("java")}`, "-Dmdep.overWriteReleases=true"],
         "java",
-      );
+      ),
+    );
     return { command: java, args: ["-Xmx256m", "-cp", archives.join(":"), join(sources, "java", "Client.java")] };
   },
 };
@@ -110,6 +106,15 @@ async function build(
 ): Promise<void> {
   const { code, stdout, stderr } = await world.processes.run("nice", ["-n", "10", command, ...args], { cwd: join(sources, folder), env });
   if (code !== 0) throw new Error(`${what} could not be built:\n${stdout}${stderr}`);
+}
+
+/** Makes what a file asks for, unless that was done before for the same text: one that was interrupted is begun anew. */
+async function once(world: World, what: string, file: string, make: () => Promise<void>): Promise<void> {
+  const done = inCache(`${what}.done`);
+  const wanted = await world.disk.readFile(file);
+  if ((await world.disk.stat(done)) !== null && Buffer.compare(await world.disk.readFile(done), wanted) === 0) return;
+  await make();
+  await world.disk.writeFileAtomic(done, wanted);
 }
 
 const oneLine = (text: string) => text.split(/\s+/).join(" ").trim();

@@ -9,7 +9,7 @@ import { countReport, type SuiteCounts } from "./core/vitest-report.ts";
 const help = `./skein test [--long] [filter …]
 
 Checks types, lint, format and house rules, then runs the unit, simulation, integration and end-to-end tests, and the stock
-clients of the region store (Go, Rust, Python, Java), which are built into .cache/clients/ the first time.
+clients of the region store (Go, Rust, Python, Java), which are built into .cache/clients/ the first time, beside the other suites.
 The last line is "N passed, N failed"; the exit code is 0 when nothing failed. What this machine cannot run is listed with
 the reason. A suite's whole output is in .cache/test/<suite>.log.
 
@@ -38,6 +38,8 @@ export const testCommand: Command = {
     const env: Record<string, string> = values.long ? { SKEIN_SEEDS_FACTOR: "20" } : {};
     const suites = filters.length === 0 ? [...staticSuites, ...testSuites([], env)] : testSuites(filters, env);
     if (filters.length === 0 && values.long) suites.push(testSuite("other servers", "integration", serverTests, otherServers));
+    // with a filter they are built when one of them is meant, by their suite
+    using build = filters.length === 0 ? startClientBuild(context) : null;
     let passed = 0;
     let failed = 0;
     const notRun: { name: string; reason: string }[] = [];
@@ -46,6 +48,8 @@ export const testCommand: Command = {
       const logFile = join(folder, `${fileName(suite.name)}.log`);
       await world.disk.remove(logFile);
       const startedMs = world.clock.monotonicMs();
+      if (suite.name === clientSuite) await build?.ended;
+      signal.throwIfAborted();
       const counts = await suite.run(context, logFile);
       const seconds = ((world.clock.monotonicMs() - startedMs) / 1000).toFixed(1);
       if (counts.passed + counts.failed + counts.notRun.length > 0 || filters.length === 0)
@@ -60,6 +64,37 @@ export const testCommand: Command = {
     return failed === 0 ? 0 : 1;
   },
 };
+
+const clientSuite = "clients";
+const buildLogBytesMax = 64 * 1024;
+
+/**
+ * Compiles the stock clients beside the other suites, on what these leave idle: at the lowest priority, so that none of them waits for
+ * it. What fails here is tried again, and told, by the clients' own suite.
+ */
+function startClientBuild({ world, signal }: CommandContext): Disposable & { readonly ended: Promise<void> } {
+  const program = join(checkoutFolder, "tests", "clients", "prepare.ts");
+  const child = world.processes.spawn("setsid", ["nice", "-n", "19", process.execPath, program], { cwd: checkoutFolder });
+  // it reads nothing: the end of its input is its order to end, with its compilers
+  const end = () => void child.stdin?.end();
+  signal.addEventListener("abort", end, { once: true });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on("data", (part: Buffer) => {
+      text = (text + part.toString("utf8")).slice(-buildLogBytesMax);
+    });
+  const ended = child.exited.then(
+    () => world.disk.writeFileAtomic(join(folder, "clients-build.log"), text),
+    () => {}, // it could not be started: the suite says why
+  );
+  return {
+    ended,
+    [Symbol.dispose]: () => {
+      signal.removeEventListener("abort", end);
+      end();
+    },
+  };
+}
 
 function describe(counts: SuiteCounts): string {
   const parts = [`${counts.passed} ok`];
@@ -142,7 +177,7 @@ function testSuites(filters: readonly string[], env: Readonly<Record<string, str
   return [
     ...(filters.length === 0 ? [suite("house", "unit", ["tests/house"])] : []),
     suite("unit", "unit", filters.length === 0 ? ["--exclude", "tests/house/**"] : filters),
-    ...["simulation", "integration", "e2e", "clients"].map((project) => suite(project, project, filters)),
+    ...["simulation", "integration", "e2e", clientSuite].map((project) => suite(project, project, filters)),
   ];
 }
 
