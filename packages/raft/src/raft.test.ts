@@ -5,6 +5,8 @@ import type { Entry, LogView, Membership, Message, PeerId } from "./core/types.t
 
 const voters = (...ids: PeerId[]): Membership => ({ voters: ids, votersOutgoing: [], learners: [], learnersNext: [] });
 const data = new Uint8Array([1]);
+/** Of an answer to a candidate: its voter knows nothing to be committed. */
+const nothing = { commit: 0, commitTerm: 0 };
 
 interface TestLog extends LogView {
   write(entries: readonly Entry[]): void;
@@ -26,6 +28,10 @@ function logOf(terms: readonly number[], membership: Membership): TestLog {
 
 interface PeerOptions {
   terms?: readonly number[];
+  /** After those of `terms`. */
+  entries?: readonly Entry[];
+  /** Known to be committed, and applied. */
+  commit?: number;
   term?: number;
   membership?: Membership;
   priority?: number;
@@ -36,12 +42,14 @@ interface PeerOptions {
 function peer(id: PeerId, options: PeerOptions = {}): Raft {
   const membership = options.membership ?? voters(1, 2, 3);
   const log = logOf(options.terms ?? [], membership);
+  log.write(options.entries ?? []);
+  const { commit = 0 } = options;
   const raft = new Raft({
     id,
     log,
-    hardState: { term: options.term ?? 0, vote: 0, commit: 0 },
+    hardState: { term: options.term ?? 0, vote: 0, commit },
     membership,
-    applied: 0,
+    applied: commit,
     electionTicks: 10,
     heartbeatTicks: 2,
     draw: options.draw ?? (() => 0),
@@ -76,11 +84,38 @@ function settle(raft: Raft): Message[] {
 function elect(raft: Raft, helper: PeerId): Message[] {
   raft.campaign();
   settle(raft);
-  raft.step({ from: helper, to: raft.id, term: raft.term + 1, kind: "preVoteAnswer", granted: true });
+  raft.step({ from: helper, to: raft.id, term: raft.term + 1, kind: "preVoteAnswer", granted: true, ...nothing });
   settle(raft);
-  raft.step({ from: helper, to: raft.id, term: raft.term, kind: "voteAnswer", granted: true });
+  raft.step({ from: helper, to: raft.id, term: raft.term, kind: "voteAnswer", granted: true, ...nothing });
   return settle(raft);
 }
+
+test("R10: a peer that missed the news of a joint configuration's end hears it from those whose votes it asks for", () => {
+  // By the old half it needs 1, who has more and never votes for it; 3, who knows better, has less.
+  const raft = peer(2, {
+    terms: [3],
+    term: 3,
+    commit: 1,
+    membership: { voters: [2, 3], votersOutgoing: [1, 2], learners: [], learnersNext: [1] },
+    entries: [
+      { term: 3, index: 2, kind: "change", data: encodeChange({ steps: [] }) },
+      { term: 3, index: 3, kind: "normal", data },
+    ],
+  });
+  raft.campaign();
+  expect(settle(raft).map(({ to }) => to)).toEqual([1, 3]);
+  raft.step({ from: 3, to: 2, term: 4, kind: "preVoteAnswer", granted: true, commit: 2, commitTerm: 2 });
+  expect(raft.committed, "an entry of another term at that place is not what is committed").toBe(1);
+  raft.campaign();
+  settle(raft);
+  raft.step({ from: 3, to: 2, term: 4, kind: "preVoteAnswer", granted: true, commit: 2, commitTerm: 3 });
+  expect(raft.role).toBe("follower");
+  expect(raft.committed).toBe(2);
+  raft.applyChange(encodeChange({ steps: [] }));
+  settle(raft);
+  raft.campaign();
+  expect(settle(raft).map(({ to }) => to)).toEqual([3]);
+});
 
 describe("elections", () => {
   test("a follower that hears nobody asks first whether it could win", () => {
@@ -318,7 +353,7 @@ describe("leases", () => {
     raft.step({ from: 2, to: 1, term: 1, kind: "heartbeat", commit: 0, context: 7 });
     expect(settle(raft)).toMatchObject([{ kind: "heartbeatAnswer", to: 2, context: 7 }]);
     // The late answer to a request that it made before it heard the leader again.
-    raft.step({ from: 3, to: 1, term: 2, kind: "preVoteAnswer", granted: false });
+    raft.step({ from: 3, to: 1, term: 2, kind: "preVoteAnswer", granted: false, ...nothing });
     settle(raft);
     ask(2);
     ask(3);

@@ -641,20 +641,34 @@ export class Raft {
     const granted = canVote && !isBehind && !isOutranked;
     if (message.kind === "preVote") {
       // The answer to a request that would be granted carries the term that was asked for, so that it is not taken for an old one.
-      this.#messages.push({ from: this.id, to: message.from, term: granted ? message.term : this.#term, kind: "preVoteAnswer", granted });
+      this.#messages.push({
+        from: this.id,
+        to: message.from,
+        term: granted ? message.term : this.#term,
+        ...this.#answer("preVoteAnswer", granted),
+      });
       return;
     }
     if (granted) {
       this.#vote = message.from;
       this.#electionElapsed = 0;
     }
-    this.#sendAfterPersist(message.from, { kind: "voteAnswer", granted });
+    this.#sendAfterPersist(message.from, this.#answer("voteAnswer", granted));
+  }
+
+  #answer(kind: "voteAnswer" | "preVoteAnswer", granted: boolean): MessageBody {
+    const commit = this.#log.committed;
+    return { kind, granted, commit, commitTerm: this.#log.term(commit) ?? 0 };
   }
 
   #onVoteAnswer(message: Extract<Message, { kind: "voteAnswer" | "preVoteAnswer" }>): void {
     const role = message.kind === "voteAnswer" ? "candidate" : "preCandidate";
     if (this.#role !== role || this.#answers.has(message.from)) return;
     this.#answers.set(message.from, message.granted);
+    // Among what is committed may be the end of the membership by which it counts: then it stands again when that is applied.
+    if (message.commitTerm > 0 && this.#log.matches(message.commit, message.commitTerm) && this.#log.commitTo(message.commit)) {
+      if (!this.#mayCampaign()) return this.#becomeFollower(this.#term, 0);
+    }
     this.#countVotes();
   }
 
@@ -662,8 +676,8 @@ export class Raft {
   #answerOldTerm(message: Message): void {
     if (message.kind === "append" || message.kind === "heartbeat" || message.kind === "snapshot")
       this.#sendAfterPersist(message.from, { kind: "appendAnswer", index: this.#log.committed, rejected: false });
-    else if (message.kind === "preVote") this.#send(message.from, { kind: "preVoteAnswer", granted: false });
-    else if (message.kind === "vote") this.#sendAfterPersist(message.from, { kind: "voteAnswer", granted: false });
+    else if (message.kind === "preVote") this.#send(message.from, this.#answer("preVoteAnswer", false));
+    else if (message.kind === "vote") this.#sendAfterPersist(message.from, this.#answer("voteAnswer", false));
   }
 
   // ── the follower's log ──────────────────────────────────────────────────────────────────────────────────────────────

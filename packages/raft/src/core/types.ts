@@ -70,7 +70,8 @@ export type MessageBody =
       readonly isTransfer: boolean;
       readonly priority: number;
     }
-  | { readonly kind: "voteAnswer" | "preVoteAnswer"; readonly granted: boolean }
+  /** With what the voter knows to be committed: the asker may have those entries and not know it (SPEC R10). */
+  | { readonly kind: "voteAnswer" | "preVoteAnswer"; readonly granted: boolean; readonly commit: number; readonly commitTerm: number }
   | { readonly kind: "snapshot"; readonly snapshot: SnapshotMeta }
   | { readonly kind: "timeoutNow" }
   | { readonly kind: "readIndex"; readonly context: string }

@@ -386,7 +386,7 @@ export function encodeEnvelope(out: Encoder, envelope: Envelope): void {
       return;
     case "voteAnswer":
     case "preVoteAnswer":
-      raft(code[body.kind]).bool(body.granted);
+      raft(code[body.kind]).bool(body.granted).varint(body.commit).varint(body.commitTerm);
       return;
     case "timeoutNow":
       raft(code.timeoutNow);
@@ -443,9 +443,9 @@ function decodeBody(input: Decoder, kind: number): MessageBody {
         priority: input.varint(),
       };
     case code.voteAnswer:
-      return { kind: "voteAnswer", granted: input.bool() };
+      return { kind: "voteAnswer", granted: input.bool(), commit: input.varint(), commitTerm: input.varint() };
     case code.preVoteAnswer:
-      return { kind: "preVoteAnswer", granted: input.bool() };
+      return { kind: "preVoteAnswer", granted: input.bool(), commit: input.varint(), commitTerm: input.varint() };
     case code.timeoutNow:
       return { kind: "timeoutNow" };
     case code.readIndex:
