@@ -112,16 +112,26 @@ export interface Read {
   readonly commitTs: bigint;
 }
 
+/** The newest put or delete at a timestamp, of keys of which it is known without a look into the engine. */
+export type KnownVersions = (key: Uint8Array) => Version | null;
+
 /** The value at a timestamp, or the lock that is in the way. */
 export function get(
   reader: EngineReader,
   userKey: Uint8Array,
   options: ReadOptions,
-): Promise<Read | { readonly error: KeyError }> | { readonly error: KeyError } {
+  known: KnownVersions,
+): Promise<Read> | Read | { readonly error: KeyError } {
   const key = encodeKey(userKey);
   const found = byLock(reader, userKey, key, options);
-  if (found === null) return versionAt(reader, key, options.ts);
-  return "error" in found ? found : Promise.resolve(found);
+  if (found !== null) return found;
+  const version = known(key);
+  return version === null ? versionAt(reader, key, options.ts) : readOfVersion(reader, key, version, options.ts);
+}
+
+function readOfVersion(reader: EngineReader, key: Uint8Array, { commitTs, write }: Version, ts: bigint): Read {
+  if (write.kind === "delete" || isFenced(write, ts)) return nothingRead;
+  return { value: valueOf(reader, key, write), commitTs };
 }
 
 /** What the key's lock says to a reader; null: the versions say it. */
@@ -143,6 +153,7 @@ export async function getMany(
   reader: EngineReader,
   userKeys: readonly Uint8Array[],
   options: ReadOptions & { readonly bytesMax: number },
+  known: KnownVersions,
 ): Promise<(Read | { readonly error: KeyError })[] | null> {
   const answers: (Read | { readonly error: KeyError } | null)[] = userKeys.map(() => null);
   const open: { readonly key: Uint8Array; readonly index: number }[] = [];
@@ -150,7 +161,11 @@ export async function getMany(
   const isTooMuch = (userKey: Uint8Array, { value }: Read) => value !== null && (bytes += userKey.length + value.length) > options.bytesMax;
   for (const [index, userKey] of userKeys.entries()) {
     const key = encodeKey(userKey);
-    const found = byLock(reader, userKey, key, options);
+    let found = byLock(reader, userKey, key, options);
+    if (found === null) {
+      const version = known(key);
+      if (version !== null) found = readOfVersion(reader, key, version, options.ts);
+    }
     if (found === null) open.push({ key, index });
     else {
       answers[index] = found;
@@ -159,6 +174,7 @@ export async function getMany(
   }
   open.sort((a, b) => compareBytes(a.key, b.key));
   const apart = open.filter(({ key }, at) => at === 0 || !sameBytes(key, (open[at - 1] as { key: Uint8Array }).key));
+  if (apart.length === 0) return answers as (Read | { readonly error: KeyError })[];
   const heads = await reader.heads(
     "write",
     apart.map(({ key }) => ({ start: versionKey(key, options.ts), end: behind(key) })),
@@ -183,8 +199,8 @@ const nothingRead: Read = { value: null, commitTs: 0n };
 /** What a version says; null: the one before it does. */
 function readOf(reader: EngineReader, key: Uint8Array, { key: at, value }: Pair, ts: bigint): Read | null {
   const write = decodeWrite(value);
-  if (isFenced(write, ts) || write.kind === "delete") return nothingRead;
-  return write.kind === "put" ? { value: valueOf(reader, key, write), commitTs: timestampOf(at) } : null;
+  const isChange = write.kind === "put" || write.kind === "delete";
+  return isChange || isFenced(write, ts) ? readOfVersion(reader, key, { commitTs: timestampOf(at), write }, ts) : null;
 }
 
 async function versionAt(reader: EngineReader, key: Uint8Array, ts: bigint): Promise<Read> {

@@ -61,6 +61,13 @@ export class RecentWrites {
     return isPresent ? null : [];
   }
 
+  /** The newest put or delete at or before `ts`; null: the engine must be asked. */
+  newestAt(name: string, led: LedTerm, ts: bigint): Version | null {
+    const recent = this.#young.get(name) ?? this.#old.get(name);
+    if (recent === undefined || recent.newest === null || recent.led !== led || recent.newest.commitTs > ts) return null;
+    return recent.newest;
+  }
+
   /** Before the writes are handed to the region. */
   begin(noted: readonly NotedWrite[], led: LedTerm | null): void {
     for (const { state, commitTs } of noted) {

@@ -135,6 +135,56 @@ describe("requests of many keys", () => {
     expect((await prewrite(["k0001"], 30n)).errors?.[0]?.conflict?.reason).toBe("SelfRolledBack");
   });
 
+  test("of what was written just now, young transactions need no walk; a removal and a new leader are noticed", async () => {
+    const { regions, first, stores, prewrite, commit, at } = start({ storeIds: [1, 2], timestamp: async () => 5n });
+    let walks = 0;
+    const snapshot = regions.engine.snapshot.bind(regions.engine);
+    regions.engine.snapshot = () => {
+      const plain = snapshot();
+      return {
+        get: (family, key) => plain.get(family, key),
+        scan: (family, range, options) => {
+          walks++;
+          return plain.scan(family, range, options);
+        },
+        heads: (family, ranges, limit) => {
+          walks++;
+          return plain.heads(family, ranges, limit);
+        },
+        [Symbol.dispose]: () => plain[Symbol.dispose](),
+      };
+    };
+    const long = new Uint8Array(1000).fill(1);
+    const mutations = ["a", "b"].map((key) => kvrpcpb.Mutation.complete({ op: "Put", key: bytes(key), value: long }));
+    const read = async (version: bigint, store = first) =>
+      (await store.get(kvrpcpb.GetRequest.complete({ version, key: bytes("a") }), at())).value?.length ?? null;
+    const readMany = async (version: bigint) =>
+      (await first.batchGet(kvrpcpb.BatchGetRequest.complete({ version, keys: ["b", "a"].map(bytes) }), at())).pairs?.length;
+    await prewrite([], 10n, { mutations, primary_lock: bytes("a") });
+    await commit(["a", "b"], 10n, 12n);
+    expect([await read(12n), await readMany(13n), walks]).toEqual([1000, 2, 0]);
+    expect([await read(11n), walks]).toEqual([null, 1]);
+    expect((await prewrite(["a"], 11n)).errors?.[0]?.conflict?.conflict_commit_ts).toBe(12n);
+    walks = 0;
+    expect([(await prewrite(["b"], 20n, { mutations: [{ op: "Insert", key: bytes("b"), value: long }] })).errors?.length, walks]).toEqual([
+      1, 0,
+    ]);
+    const second = stores[1] as Transactions;
+    const id = at().regionId;
+    await regions.transferLeader(id, 2);
+    await second.prewrite(
+      kvrpcpb.PrewriteRequest.complete({ mutations: [{ op: "Del", key: bytes("a") }], primary_lock: bytes("a"), start_version: 20n }),
+      at(),
+    );
+    await second.commit(kvrpcpb.CommitRequest.complete({ keys: [bytes("a")], start_version: 20n, commit_version: 22n }), at());
+    await regions.transferLeader(id, 1);
+    expect(await read(30n)).toBeNull();
+    await prewrite(["a"], 40n);
+    await commit(["a"], 40n, 42n);
+    await first.deleteRange(kvrpcpb.DeleteRangeRequest.complete({ start_key: bytes("a"), end_key: bytes("c") }), at());
+    expect(await read(50n)).toBeNull();
+  });
+
   test("commit a key that is named twice once", async () => {
     const { prewrite, commit, scan } = start();
     await prewrite(["a", "b", "a"], 10n);

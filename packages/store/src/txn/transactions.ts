@@ -2,7 +2,7 @@
 import { type Clock, compareBytes } from "@skein/base";
 import type { Input } from "@skein/rpc";
 import type { KeyRange } from "../engine/engine.ts";
-import { type RegionContext, type RegionDescription, RegionError, type RegionKv } from "../region-kv.ts";
+import { type RegionContext, type RegionDescription, RegionError, type RegionKv, type RegionSnapshot } from "../region-kv.ts";
 import type { kvrpcpb } from "../wire/index.ts";
 import { ConcurrencyManager, Leads, nameOf } from "./concurrency.ts";
 import { garbageWalk, stepGarbage } from "./core/gc.ts";
@@ -19,6 +19,7 @@ import { type DeadlockDetector, hashOf, LockWaits, type WaitEnd } from "./lock-w
 import {
   after,
   get,
+  type KnownVersions,
   type KvPair,
   getMany,
   loadAllVersions,
@@ -115,7 +116,7 @@ export class Transactions {
     const collected = this.#isCollected(options);
     if (collected !== null) return { error: collected };
     checkInRegion(key, snapshot.region);
-    const read = await get(snapshot.reader, request.key, options);
+    const read = await get(snapshot.reader, request.key, options, this.#known(snapshot, options));
     if ("error" in read) return { error: read.error };
     if (read.value === null) return { not_found: true };
     return request.need_commit_ts ? { value: read.value, commit_ts: read.commitTs } : { value: read.value };
@@ -138,7 +139,7 @@ export class Transactions {
     if (collected !== null) return { error: collected, pairs: [{ error: collected }] };
     for (const key of request.keys) checkInRegion(encodeKey(key), snapshot.region);
     context.signal?.throwIfAborted();
-    const reads = await getMany(snapshot.reader, keys, { ...options, bytesMax: answerBytesMax });
+    const reads = await getMany(snapshot.reader, keys, { ...options, bytesMax: answerBytesMax }, this.#known(snapshot, options));
     if (reads === null) return tooMuch();
     for (const [index, read] of reads.entries()) {
       const key = keys[index] as Uint8Array;
@@ -222,6 +223,15 @@ export class Transactions {
     if (collected !== null) return collected;
     if (!this.concurrency.observe(ts)) return invalidTimestamp(ts);
     return null;
+  }
+
+  /**
+   * For readers that found no lock in the way. What is known is in their snapshot: had it come behind it, they had met the lock, or
+   * it was committed after their timestamp. Who does not look at locks must ask the engine.
+   */
+  #known({ region, term }: RegionSnapshot, { ts, ignoreLocks }: ReadOptions): KnownVersions {
+    const led = ignoreLocks ? null : this.leads.led(region.id, term);
+    return led === null ? () => null : (key) => this.recent.newestAt(nameOf(key), led, ts);
   }
 
   /** Memory locks of other regions are not in this scan's way. */
