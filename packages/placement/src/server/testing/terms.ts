@@ -27,6 +27,8 @@ export interface TermCounts {
 
 const leaseS = 3;
 const clusterId = 77n;
+/** The longest freeze and what follows it, and a lease. */
+const quietMs = 14_000;
 const noRegions: RegionStorage = {
   save: () => {},
   delete: () => {},
@@ -135,7 +137,11 @@ export async function runTerms(options: TermOptions): Promise<TermCounts> {
       member.isFrozen = false;
       sim.crash(member.name);
       counts.crashes++;
-      sim.clock.schedule(chaos.between(10, 4000), () => start(member));
+      const { life } = member;
+      // one that crashes again before it starts is started once
+      sim.clock.schedule(chaos.between(10, 4000), () => {
+        if (member.life === life) start(member);
+      });
     } else if (what < 0.05 && !member.isFrozen) {
       member.isFrozen = true;
       counts.freezes++;
@@ -157,6 +163,13 @@ export async function runTerms(options: TermOptions): Promise<TermCounts> {
     await sim.pass(chaos.between(1, 200));
     if (failures.length > 0) break;
   }
+  // Left alone, one of them leads again, and soon.
+  const { timestamps } = counts;
+  for (let ms = 0; ms < quietMs && failures.length === 0; ms += 100) {
+    for (const each of members) if (!each.isFrozen) take(each);
+    await sim.pass(100);
+  }
+  if (failures.length === 0 && counts.timestamps === timestamps) failures.push(`nobody led in ${quietMs} ms of peace`);
   for (const member of members) {
     member.life++;
     sim.crash(member.name);
