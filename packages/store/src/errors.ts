@@ -49,6 +49,18 @@ export const storeErrors = {
     (path: string, now: string) => `the data folder ${path} was made with storage.enable-ttl = ${now}`,
     "Set storage.enable-ttl as it was: values are kept in another form with it.",
   ),
+  /** A warning: most likely a slip of the pen. */
+  unknownOption: server(
+    72307,
+    (file: string, key: string) => `${file}: unknown configuration option ${key}`,
+    "Check how it is written: `tikv-server --print-sample-config` shows all that are known.",
+  ),
+  /** A warning. The original has them, for parts that are made in another way here. */
+  idleOptions: server(
+    72308,
+    (file: string, keys: string) => `${file}: without effect in this store: ${keys}`,
+    "Nothing need be done. What this store does instead is in its runbook, under its configuration.",
+  ),
   badDataDir: server(
     72306,
     (path: string, why: string) => `the data folder ${path} cannot be used: ${why}`,

@@ -42,7 +42,11 @@ export interface RaftStoreOptions {
   readonly batchSplitMax: number;
   readonly mergeCheckTicks: number;
   readonly mergeLogGapMax: number;
+  /** That are sent at once (`concurrent-send-snap-limit`); and that are received (`concurrent-recv-snap-limit`). */
   readonly snapshotsMax: number;
+  readonly snapshotsReceivedMax: number;
+  /** Of all that are sent and received together (`snap-io-max-bytes-per-sec`). */
+  readonly snapshotBytesPerSecond: number;
   readonly snapshotChunkBytes: number;
   /** `max-peer-down-duration`, in ticks. */
   readonly peerDownTicks: number;
@@ -85,6 +89,8 @@ export const defaultRaftStoreOptions: RaftStoreOptions = {
   mergeCheckTicks: 2,
   mergeLogGapMax: 10,
   snapshotsMax: 8,
+  snapshotsReceivedMax: 8,
+  snapshotBytesPerSecond: 100 * mebibyte,
   snapshotChunkBytes: 256 * 1024,
   peerDownTicks: 600,
   staleCheckTicks: 300,

@@ -23,6 +23,7 @@ import {
 import { membershipOf, type Region } from "./core/region.ts";
 import { raftstoreErrors } from "./errors.ts";
 import type { Peer, SnapshotFile } from "./peer.ts";
+import { Pace } from "./pace.ts";
 import type { RaftStore } from "./raft-store.ts";
 
 interface Header {
@@ -84,9 +85,12 @@ export class Snapshots {
   /** One file at a time gets its name and is offered to its peer: two of one position have the same name. */
   #placing: Promise<void> = Promise.resolve();
 
+  readonly #pace: Pace;
+
   constructor(store: RaftStore, folder: string) {
     this.#store = store;
     this.#folder = folder;
+    this.#pace = new Pace(store.world.clock, store.options.snapshotBytesPerSecond);
   }
 
   async open(): Promise<void> {
@@ -209,6 +213,7 @@ export class Snapshots {
           out.bytes(key).bytes(value);
           pairs++;
           if (out.length < snapshotChunkBytes) continue;
+          await this.#pace.take(out.length);
           yield close();
           out.clear();
           out.u32(0).u8(families.indexOf(family));
@@ -276,9 +281,9 @@ export class Snapshots {
 
   /** Takes a place to receive with. What waits for one holds a connection and the first chunks: only some may. */
   async #arrive(): Promise<void> {
-    const { snapshotsMax } = this.#store.options;
-    if (this.receiving < snapshotsMax) this.receiving++;
-    else if (this.#arriving.length < snapshotsMax * 2) await new Promise<void>((go) => this.#arriving.push(go));
+    const { snapshotsReceivedMax } = this.#store.options;
+    if (this.receiving < snapshotsReceivedMax) this.receiving++;
+    else if (this.#arriving.length < snapshotsReceivedMax * 2) await new Promise<void>((go) => this.#arriving.push(go));
     else throw new Error("too many snapshots are received");
   }
 
@@ -334,6 +339,7 @@ export class Snapshots {
     let isWhole = false;
     const length = new Uint8Array(4);
     for await (const chunk of chunks) {
+      await this.#pace.take(chunk.length);
       if (
         isWhole ||
         chunk.length < 5 ||

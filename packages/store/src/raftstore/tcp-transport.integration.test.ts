@@ -179,6 +179,48 @@ describe("snapshots", () => {
     expect(sums).toEqual([10, ...Array.from({ length: 40 }, (_, i) => i * 50_000)]);
   });
 
+  test("may be taken late, and slowly: only a sender that brings nothing when it is waited for is given up", async () => {
+    const got: number[] = [];
+    let failure: unknown = null;
+    let beforeMs = 0;
+    await start(2, {
+      onSnapshot: async (_header, chunks) => {
+        try {
+          // Longer than a connection may be silent, which is 300 ms here.
+          await world.clock.sleep(700);
+          for await (const chunk of chunks) {
+            got.push(chunk.length);
+            if (got.length === 3) await world.clock.sleep(beforeMs);
+          }
+          await world.clock.sleep(400);
+        } catch (error) {
+          failure = error;
+          throw error;
+        }
+      },
+    });
+    const one = await start(1);
+    const many = async function* (count: number) {
+      for (let i = 0; i < count; i++) yield new Uint8Array(64 * 1024);
+    };
+    for (const count of [2, 200]) {
+      beforeMs = 500;
+      got.length = 0;
+      await one.sendSnapshot(2, new Uint8Array(1), many(count), new AbortController().signal);
+      expect(got).toHaveLength(count);
+    }
+    expect(failure).toBeNull();
+    const stuck = async function* () {
+      yield new Uint8Array(10);
+      await new Promise(() => {});
+    };
+    const ending = new AbortController();
+    const sent = one.sendSnapshot(2, new Uint8Array(1), stuck(), ending.signal);
+    await expect.poll(() => String(failure), { timeout: 5_000 }).toContain("the connection broke");
+    ending.abort();
+    sent.catch(() => {}); // its chunks never end
+  });
+
   test("that are refused, or broken off, reject at the sender", async () => {
     const two = await start(2, { onSnapshot: () => Promise.reject(new Error("no place")) });
     const one = await start(1);

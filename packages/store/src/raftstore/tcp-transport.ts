@@ -168,6 +168,8 @@ class Transport implements TcpTransport {
     let sender = 0;
     let snapshot: SnapshotIn | null = null;
     const timer = new Silence(this.world, this.silenceMs, () => {
+      // It is not its turn: what it sent waits here, for a place or for the disk.
+      if (snapshot !== null && !snapshot.isHungry) return timer.touch();
       stream.destroy();
       if (kind === kinds.messages) this.#silent(sender);
     });
@@ -328,7 +330,7 @@ class Link {
   }
 }
 
-/** Calls once when nothing came for a while. */
+/** Calls when nothing came for a while, once unless it is touched then. */
 class Silence {
   readonly #world: World;
   readonly #ms: number;
@@ -352,9 +354,12 @@ class Silence {
   #arm(ms: number): void {
     this.#world.clock.timer(ms, () => {
       if (this.#isStopped) return;
-      const left = this.#lastMs + this.#ms - this.#world.clock.monotonicMs();
-      if (left <= 0) this.#onSilent();
-      else this.#arm(left);
+      let left = this.#lastMs + this.#ms - this.#world.clock.monotonicMs();
+      if (left <= 0) {
+        this.#onSilent();
+        left = this.#lastMs + this.#ms - this.#world.clock.monotonicMs();
+      }
+      if (left > 0) this.#arm(left);
     });
   }
 }
@@ -415,6 +420,10 @@ class SnapshotIn {
   fail(error: unknown): void {
     this.#failure ??= { error };
     this.#wake?.();
+  }
+  /** Whoever takes the chunks waits for the next one. */
+  get isHungry(): boolean {
+    return this.#wake !== null && !this.#isEnded;
   }
   async *chunks(): AsyncGenerator<Uint8Array, void, void> {
     for (;;) {

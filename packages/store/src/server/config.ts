@@ -1,148 +1,12 @@
 /**
- * The configuration of a store: defaults, then the file, then flags. Keys are the field's; what is not known here warns and is
- * passed over, a bad value ends the start.
+ * The configuration of a store: defaults, then the file, then flags. Keys are the field's. Nothing is passed over in silence: a key that is
+ * not known warns, and so does one of the original's that has another value than its default and no effect here; a bad value, or one
+ * that asks for what this store cannot promise, ends the start.
  */
 import { ConfigError, type LogLevel, logLevels, parseDuration, parseToml, type TlsFiles } from "@skein/base";
 import { parseArgs } from "node:util";
 import { storeErrors } from "../errors.ts";
-
-type Kind = "text" | "bool" | "integer" | "number" | "size" | "duration" | "list" | "labels" | "level";
-type Value = string | boolean | number | readonly string[] | Readonly<Record<string, string>>;
-
-interface Key {
-  readonly kind: Kind;
-  readonly value: Value;
-  readonly min?: number;
-  readonly max?: number;
-  /** What stands in the file is accepted, and changes nothing here. */
-  readonly isIdle?: boolean;
-}
-
-const kibibyte = 1024;
-const mebibyte = 1024 * 1024;
-const text = (value = ""): Key => ({ kind: "text", value });
-const bool = (value: boolean): Key => ({ kind: "bool", value });
-const integer = (value: number, min: number, max = Number.MAX_SAFE_INTEGER): Key => ({ kind: "integer", value, min, max });
-const size = (value: number, min = 0): Key => ({ kind: "size", value, min });
-const duration = (value: string, min = 0): Key => ({ kind: "duration", value: parseDuration(value) ?? 0, min });
-const idle = (key: Key): Key => ({ ...key, isIdle: true });
-
-/** Sizes in bytes, durations in milliseconds. */
-const keys: Readonly<Record<string, Key>> = {
-  "log-level": text(),
-  "log-file": text(),
-  "log.level": { kind: "level", value: "info" },
-  "log.format": text("text"),
-  "log.file.filename": text(),
-  "log.file.max-size": integer(300, 1),
-  "log.file.max-days": idle(integer(0, 0)),
-  "log.file.max-backups": idle(integer(0, 0)),
-  "server.addr": text("127.0.0.1:20160"),
-  "server.advertise-addr": text(),
-  "server.status-addr": text("127.0.0.1:20180"),
-  "server.advertise-status-addr": text(),
-  "server.labels": { kind: "labels", value: {} },
-  "server.grpc-concurrency": idle(integer(5, 1)),
-  "server.grpc-concurrent-stream": idle(integer(1024, 1)),
-  "server.grpc-raft-conn-num": idle(integer(1, 1)),
-  "server.grpc-keepalive-time": idle(duration("10s")),
-  "server.grpc-keepalive-timeout": idle(duration("3s")),
-  "server.grpc-memory-pool-quota": idle(text()),
-  "server.max-grpc-send-msg-len": size(64 * mebibyte, mebibyte),
-  "server.concurrent-send-snap-limit": integer(32, 1),
-  "server.concurrent-recv-snap-limit": idle(integer(32, 1)),
-  "server.connections-max": integer(4096, 1),
-  "storage.data-dir": text("./"),
-  "storage.api-version": integer(1, 1, 2),
-  "storage.enable-ttl": bool(false),
-  "storage.ttl-check-poll-interval": duration("12h", 1000),
-  "storage.reserve-space": idle(size(5 * 1024 * mebibyte)),
-  "storage.scheduler-concurrency": idle(integer(524_288, 1)),
-  "storage.scheduler-worker-pool-size": idle(integer(4, 1)),
-  "storage.scheduler-pending-write-threshold": idle(size(100 * mebibyte)),
-  "storage.block-cache.capacity": size(64 * mebibyte, mebibyte),
-  "storage.block-cache.shared": idle(bool(true)),
-  "pd.endpoints": { kind: "list", value: ["127.0.0.1:2379"] },
-  "pd.retry-interval": duration("300ms", 1),
-  "pd.retry-max-count": integer(-1, -1),
-  "pd.retry-log-every": idle(integer(10, 1)),
-  "raftstore.prevote": idle(bool(true)),
-  "raftstore.raft-base-tick-interval": duration("1s", 1),
-  "raftstore.raft-heartbeat-ticks": integer(2, 1),
-  "raftstore.raft-election-timeout-ticks": integer(10, 2),
-  "raftstore.raft-max-size-per-msg": size(mebibyte, kibibyte),
-  "raftstore.raft-max-inflight-msgs": integer(256, 1, 16_384),
-  "raftstore.raft-entry-max-size": size(8 * mebibyte, kibibyte),
-  "raftstore.raft-log-gc-tick-interval": duration("3s", 1),
-  "raftstore.raft-log-gc-threshold": integer(50, 1),
-  "raftstore.raft-log-gc-count-limit": integer(196_608, 1),
-  "raftstore.raft-log-gc-size-limit": size(192 * mebibyte, kibibyte),
-  "raftstore.raft-log-reserve-max-ticks": integer(6, 1),
-  "raftstore.raft-entry-cache-life-time": idle(duration("30s")),
-  "raftstore.raft-store-max-leader-lease": duration("9s"),
-  "raftstore.hibernate-regions": bool(true),
-  "raftstore.max-peer-down-duration": duration("10m", 1000),
-  "raftstore.peer-stale-state-check-interval": duration("5m", 1000),
-  "raftstore.max-leader-missing-duration": idle(duration("2h")),
-  "raftstore.abnormal-leader-missing-duration": idle(duration("10m")),
-  "raftstore.leader-transfer-max-log-lag": integer(128, 1),
-  "raftstore.merge-max-log-gap": integer(10, 1),
-  "raftstore.merge-check-tick-interval": duration("2s", 1),
-  "raftstore.snap-mgr-gc-tick-interval": idle(duration("1m")),
-  "raftstore.snap-gc-timeout": idle(duration("4h")),
-  "raftstore.pd-heartbeat-tick-interval": duration("60s", 1),
-  "raftstore.pd-store-heartbeat-tick-interval": duration("10s", 1),
-  "raftstore.split-region-check-tick-interval": duration("10s", 1),
-  "raftstore.region-split-check-diff": size(16 * mebibyte, kibibyte),
-  "raftstore.consistency-check-interval": duration("0s"),
-  "raftstore.report-min-resolved-ts-interval": idle(duration("1s")),
-  "raftstore.store-pool-size": idle(integer(2, 1)),
-  "raftstore.apply-pool-size": idle(integer(2, 1)),
-  "raftstore.store-io-pool-size": idle(integer(1, 0)),
-  "raftstore.cmd-batch": idle(bool(true)),
-  "raftstore.messages-per-tick": idle(integer(4096, 1)),
-  "raftstore.capacity": size(0),
-  "raftstore.repair-damaged-log": bool(false),
-  "coprocessor.split-region-on-table": idle(bool(false)),
-  "coprocessor.batch-split-limit": integer(10, 1),
-  "coprocessor.region-split-size": size(256 * mebibyte, kibibyte),
-  "coprocessor.region-max-size": size(0),
-  "coprocessor.region-split-keys": integer(2_560_000, 1),
-  "coprocessor.region-max-keys": integer(0, 0),
-  "pessimistic-txn.wait-for-lock-timeout": duration("1s", 1),
-  "pessimistic-txn.wake-up-delay-duration": duration("20ms"),
-  "pessimistic-txn.pipelined": idle(bool(true)),
-  "pessimistic-txn.in-memory": idle(bool(true)),
-  "gc.poll-interval": duration("60s", 1000),
-  "gc.enable-compaction-filter": idle(bool(true)),
-  "gc.ratio-threshold": idle({ kind: "number", value: 1.1 }),
-  "security.ca-path": text(),
-  "security.cert-path": text(),
-  "security.key-path": text(),
-  "security.cert-allowed-cn": { kind: "list", value: [] },
-  "security.redact-info-log": idle(bool(false)),
-};
-
-/** Sections of other engines and pools: taken as they are. */
-const idleSections = [
-  "rocksdb",
-  "raftdb",
-  "raft-engine",
-  "readpool",
-  "import",
-  "backup",
-  "log-backup",
-  "cdc",
-  "resolved-ts",
-  "resource-metering",
-  "resource-control",
-  "causal-ts",
-  "backup-stream",
-  "split",
-  "quota",
-  "memory",
-  "resource-metering",
-];
+import { idleSections, type Key, keys, kibibyte, mebibyte, type Value } from "./options.ts";
 
 export interface ServerConfig {
   readonly addr: string;
@@ -174,6 +38,7 @@ const options = {
   version: { type: "boolean", short: "V" },
   help: { type: "boolean", short: "h" },
   "config-check": { type: "boolean" },
+  "print-sample-config": { type: "boolean" },
   config: { type: "string", short: "C" },
   addr: { type: "string", short: "A" },
   "advertise-addr": { type: "string" },
@@ -204,6 +69,7 @@ Flags:
       --capacity <size>                  of the disk that may be used; 0: all of it
   -C, --config <path>                    configuration file (TOML); flags win over it
       --config-check                     check the configuration and exit
+      --print-sample-config              print all options with an effect, and their defaults, and exit
   -L, --log-level <level>                debug, info, warn, error, fatal (default info)
   -f, --log-file <path>                  log to a file instead of standard error
   -V, --version                          print the version and exit
@@ -225,6 +91,7 @@ export function launch(argv: readonly string[], context: LaunchContext): Launch 
     const { values: flags, positionals } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: true });
     if (flags.help === true) return { kind: "print", text: helpText };
     if (flags.version === true) return { kind: "print", text: context.versionText };
+    if (flags["print-sample-config"] === true) return { kind: "print", text: sampleConfig() };
     if (positionals[0] !== undefined) return { kind: "refuse", text: `unexpected argument '${positionals[0]}'\n` };
     const config = loadConfig(flags, context.readFile);
     if (flags["config-check"] !== true) return { kind: "run", config };
@@ -268,6 +135,7 @@ function readInto(values: Map<string, Value>, warnings: string[], path: string, 
   } catch (error) {
     throw storeErrors.badConfig([path, "", "the file cannot be read"], error);
   }
+  const idleKeys: string[] = [];
   let parsed: Record<string, unknown>;
   try {
     parsed = parseToml(source, path);
@@ -278,13 +146,17 @@ function readInto(values: Map<string, Value>, warnings: string[], path: string, 
     for (const [name, value] of Object.entries(table)) {
       const key = prefix === "" ? name : `${prefix}.${name}`;
       const known = Object.hasOwn(keys, key) ? keys[key] : undefined;
-      if (known !== undefined) values.set(key, valueOf(known, value, key, path));
-      else if (prefix === "" && idleSections.includes(name)) continue;
-      else if (isTable(value)) walk(value, key);
-      else warnings.push(`${path}: unknown configuration option ${key}`);
+      if (known !== undefined) {
+        const taken = valueOf(known, value, key, path);
+        if (known.isIdle === true && (known.kind === "any" || taken !== known.value)) idleKeys.push(key);
+        if (known.kind !== "any") values.set(key, taken);
+      } else if (prefix === "" && idleSections.has(name)) idleKeys.push(`[${name}]`);
+      else if (isTable(value) && (prefix !== "" || Object.keys(keys).some((each) => each.startsWith(`${key}.`)))) walk(value, key);
+      else warnings.push(storeErrors.unknownOption([path, isTable(value) ? `[${key}]` : key]).message);
     }
   };
   walk(parsed, "");
+  if (idleKeys.length > 0) warnings.push(storeErrors.idleOptions([path, idleKeys.join(", ")]).message);
 }
 
 function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -310,6 +182,8 @@ function valueOf(
     return number;
   };
   switch (kind) {
+    case "any":
+      return "";
     case "text":
       return typeof value === "string" ? value : refuse("is not a text");
     case "bool":
@@ -415,6 +289,14 @@ function finish(values: Map<string, Value>, warnings: string[]): ServerConfig {
   const advertiseStatusAddr = hasStatus ? checked("server.advertise-status-addr", false, statusAddr) : "";
   if (hasStatus && statusAddr === addr && !addr.endsWith(":0")) refuse("server.status-addr", "is the same as server.addr");
   if (integer("storage.api-version") !== 1) refuse("storage.api-version", "2 is not served: this store keeps keys as API V1 does");
+  if (get("storage.engine") !== "raft-kv")
+    refuse("storage.engine", `${JSON.stringify(get("storage.engine"))} is not served: it is raft-kv here`);
+  const method = get("security.encryption.data-encryption-method");
+  if (method !== "plaintext")
+    refuse(
+      "security.encryption.data-encryption-method",
+      `${JSON.stringify(method)} is not served: put the data folder on an encrypted disk`,
+    );
   const electionTicks = integer("raftstore.raft-election-timeout-ticks");
   if (electionTicks <= integer("raftstore.raft-heartbeat-ticks"))
     refuse("raftstore.raft-election-timeout-ticks", "must be greater than raft-heartbeat-ticks");
@@ -466,7 +348,7 @@ function finish(values: Map<string, Value>, warnings: string[]): ServerConfig {
 export function configDocument(config: ServerConfig): Record<string, unknown> {
   const document: Record<string, unknown> = {};
   for (const [key, value] of config.values) {
-    if (key === "log-level" || key === "log-file") continue;
+    if (key === "log-level" || key === "log-file" || keys[key]?.kind === "any") continue;
     const path = key.split(".");
     let table = document;
     for (const part of path.slice(0, -1)) table = (table[part] ??= {}) as Record<string, unknown>;
@@ -475,6 +357,27 @@ export function configDocument(config: ServerConfig): Record<string, unknown> {
       kind === "size" ? sizeText(value as number) : kind === "duration" ? durationText(value as number) : value;
   }
   return document;
+}
+
+/** TOML. */
+function sampleConfig(): string {
+  const sections = new Map<string, string[]>();
+  for (const [key, { kind, value, isIdle }] of Object.entries(keys)) {
+    const at = key.lastIndexOf(".");
+    if (isIdle === true || at === -1) continue;
+    const lines = sections.get(key.slice(0, at)) ?? [];
+    sections.set(key.slice(0, at), lines);
+    const shown =
+      kind === "size"
+        ? JSON.stringify(sizeText(value as number))
+        : kind === "duration"
+          ? JSON.stringify(durationText(value as number))
+          : kind === "labels"
+            ? "{}"
+            : JSON.stringify(value);
+    lines.push(`${key.slice(at + 1)} = ${shown}`);
+  }
+  return [...sections].map(([name, lines]) => [`[${name}]`, ...lines, ""].join("\n")).join("\n");
 }
 
 function sizeText(bytes: number): string {

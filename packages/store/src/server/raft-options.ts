@@ -34,6 +34,8 @@ export function raftOptionsOf(config: ServerConfig): Partial<RaftStoreOptions> {
     mergeCheckTicks: ticks("merge-check-tick-interval"),
     mergeLogGapMax: raft("merge-max-log-gap"),
     snapshotsMax: config.integer("server.concurrent-send-snap-limit"),
+    snapshotsReceivedMax: config.integer("server.concurrent-recv-snap-limit"),
+    snapshotBytesPerSecond: config.integer("server.snap-io-max-bytes-per-sec"),
     peerDownTicks: ticks("max-peer-down-duration"),
     staleCheckTicks: ticks("peer-stale-state-check-interval"),
     consistencyCheckTicks: consistencyMs === 0 ? 0 : Math.max(1, Math.round(consistencyMs / tickMs)),
