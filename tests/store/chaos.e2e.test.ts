@@ -1,6 +1,6 @@
 /**
- * Real processes under kill -9, SIGSTOP, partitions of one and of several, losses one way, clocks that are set, moved leaders and
- * splits, stores and placement drivers alike, with histories that are checked afterwards: raw keys are linearizable, transactions keep
+ * Real processes under kill -9, SIGSTOP, partitions of one and of several, losses one way, clocks that are set, full disks, moved
+ * leaders and splits, stores and placement drivers alike, with histories that are checked afterwards: raw keys are linearizable, transactions keep
  * snapshot isolation, no acknowledged write is lost.
  */
 import { mkdtemp, rm } from "node:fs/promises";
@@ -14,6 +14,7 @@ import { expect, test } from "vitest";
 import { createClocks } from "./clocks.ts";
 import { heal, nemesis, type NemesisAction } from "./nemesis.ts";
 import { workOnRegisters } from "./registers.ts";
+import { mountSmallDisks } from "./small-disks.ts";
 import { audit, bankSum, lostTransfers, prepareTransactions, splitPoints, workOnTransactions } from "./transactions.ts";
 
 const world = nodeWorld();
@@ -27,16 +28,23 @@ const storeConfig = isLong
   ? '[raftstore]\nraft-base-tick-interval = "250ms"\nraft-store-max-leader-lease = "2s"\n'
   : '[raftstore]\nraft-base-tick-interval = "120ms"\nraft-store-max-leader-lease = "1s"\n';
 
+/** Holds what the work writes a few times. */
+const diskMib = 512;
+
 async function chaos(seed: number, stores: number, pds: number, actions: readonly NemesisAction[]): Promise<void> {
   const random = seededRandom(seed, "chaos");
   const folder = await mkdtemp(join(tmpdir(), "skein-chaos-"));
   try {
     const clocks = createClocks(world, folder);
+    const names = Array.from({ length: stores }, (_, i) => `store-${i + 1}`);
+    await using disks = await mountSmallDisks(world, folder, names, diskMib);
+    const harmful = { clocks, disks };
     await using cluster = await startRegionCluster(world, folder, {
       topology: planTopology({ pds, stores, labels: [] }),
       network: "auto",
       storeConfig,
       env: clocks.env,
+      dataFolders: disks.dataFolders,
     });
     await cluster.untilReady();
     await using client = createKvClient(world, { endpoints: cluster.pdEndpoints });
@@ -48,10 +56,10 @@ async function chaos(seed: number, stores: number, pds: number, actions: readonl
     const [registers, history, harms] = await Promise.all([
       workOnRegisters(world, cluster.pdEndpoints, random.fork("registers"), { keys, workers: 5 }, stop.signal),
       workOnTransactions(world, cluster.pdEndpoints, random.fork("transactions"), 5, stop.signal),
-      nemesis(world, cluster, clocks, client, random.fork("nemesis"), { actions, ...pace }, splitPoints, stop.signal),
+      nemesis(world, cluster, harmful, client, random.fork("nemesis"), { actions, ...pace }, splitPoints, stop.signal),
     ]);
     timer.cancel();
-    await heal(cluster, clocks);
+    await heal(cluster, harmful);
 
     const story = `seed ${seed}\n${harms.join("\n")}\nrefused: ${JSON.stringify(Object.fromEntries(history.refused))}`;
     const told = async (problems: readonly string[]) =>
@@ -85,10 +93,23 @@ async function chaos(seed: number, stores: number, pds: number, actions: readonl
 const timeoutMs = workMs + 240_000;
 
 test.each(seeds({ fixed: 1, fresh: 0.05 }))(
-  "one process at a time is killed, stopped, cut off, one way too, or has its clock set, while regions split and leaders move, seed %i",
+  "one process at a time is killed, stopped, cut off, one way too, has its clock set or its disk filled, while regions split and leaders move, seed %i",
   { timeout: timeoutMs },
   (seed) =>
-    chaos(seed, 3, 1, ["kill", "pause", "partition", "mute", "deaf", "clock", "clock pd", "kill pd", "split", "move leaders", "split"]),
+    chaos(seed, 3, 1, [
+      "kill",
+      "pause",
+      "partition",
+      "mute",
+      "deaf",
+      "clock",
+      "clock pd",
+      "fill disk",
+      "kill pd",
+      "split",
+      "move leaders",
+      "split",
+    ]),
 );
 
 if (isLong) {
@@ -105,6 +126,7 @@ if (isLong) {
       "deaf",
       "clock",
       "clock pd",
+      "fill disk",
       "split",
       "pause",
     ]),
@@ -115,6 +137,8 @@ if (isLong) {
       "pause pd",
       "partition pd",
       "clock pd",
+      "clock etcd",
+      "fill disk",
       "kill",
       "partition",
       "mute",

@@ -1,5 +1,5 @@
 /** A store whose disk is full refuses writes by a coded error, loses nothing, and goes on when there is room again. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nodeWorld } from "@skein/base";
@@ -7,29 +7,22 @@ import { planTopology } from "@skein/cli";
 import { serverErrors } from "@skein/servers";
 import { expect, test } from "vitest";
 import { openCluster } from "../support/region-cluster.ts";
+import { mountSmallDisks } from "./small-disks.ts";
 
 const world = nodeWorld();
 const value = Buffer.alloc(8 * 1024, "v");
 const key = (number: number) => Buffer.from(`full/${String(number).padStart(6, "0")}`);
 
 test("one of three disks is full: writes go on; all are full: writes are refused, what was acknowledged stays, room heals", async () => {
-  if (process.getuid?.() !== 0) throw serverErrors.programMissing(["a small file system, which takes root to mount,"]);
   const folder = await mkdtemp(join(tmpdir(), "skein-disks-"));
   const names = ["store-1", "store-2", "store-3"];
-  const mounts: string[] = [];
   try {
-    for (const name of names) {
-      const mount = join(folder, `disk-${name}`);
-      await world.disk.makeFolder(mount);
-      const { code, stderr } = await world.processes.run("mount", ["-t", "tmpfs", "-o", "size=192m,mode=700", "tmpfs", mount]);
-      if (code !== 0) throw serverErrors.programMissing([`a small file system (${stderr.trim()})`]);
-      mounts.push(mount);
-    }
-    const dataFolders = new Map(names.map((name, i) => [name, join(mounts[i] ?? "", "data")]));
+    await using disks = await mountSmallDisks(world, folder, names, 192);
+    if (disks.whyNone !== null) throw serverErrors.programMissing([`a small file system (${disks.whyNone})`]);
     await using opened = await openCluster(world, "full", {
       topology: planTopology({ pds: 1, stores: 3, labels: [] }),
       network: "loopback",
-      dataFolders,
+      dataFolders: disks.dataFolders,
     });
     const { cluster, client } = opened;
     const raw = client.raw({ patienceMs: 4_000 });
@@ -39,14 +32,6 @@ test("one of three disks is full: writes go on; all are full: writes are refused
         await raw.put(key(acknowledged), value);
         acknowledged++;
       }
-    };
-    const fill = async (mount: string) => {
-      const { availableBytes } = await world.disk.freeSpace(mount);
-      const ballast = Buffer.alloc(1024 * 1024);
-      const file = join(mount, "ballast");
-      for (let left = availableBytes; left > 0; left -= ballast.length)
-        // the last piece does not fit: that is the purpose
-        await writeFile(file, ballast, { flag: "a" }).catch(() => {});
     };
     const untilAllThere = async () => {
       const patient = client.raw({ patienceMs: 60_000 });
@@ -59,17 +44,16 @@ test("one of three disks is full: writes go on; all are full: writes are refused
     };
 
     await write(50);
-    await fill(mounts[0] ?? "");
+    await disks.fill("store-1");
     await untilAllThere();
-    for (const mount of mounts.slice(1)) await fill(mount);
+    for (const name of names.slice(1)) await disks.fill(name);
     // logs are preallocated: some writes still fit
     await expect(write(40_000), "the stores took all that was written to full disks").rejects.toThrow();
 
-    for (const mount of mounts) await rm(join(mount, "ballast"), { force: true });
+    await disks.heal();
     for (const store of cluster.stores) if (store.state === "dead") await store.start();
     await untilAllThere();
   } finally {
-    for (const mount of mounts) await world.processes.run("umount", ["-l", mount]);
     await rm(folder, { recursive: true, force: true });
   }
 }, 180_000);

@@ -3,6 +3,14 @@ import type { Random, World } from "@skein/base";
 import type { RegionCluster, RegionProcess } from "@skein/cli";
 import type { KvClient } from "@skein/kvclient";
 import type { Clocks } from "./clocks.ts";
+import { whyNoProcessClocks } from "./process-clock.ts";
+import type { SmallDisks } from "./small-disks.ts";
+
+/** What can be harmed besides processes and their network. */
+export interface Harmful {
+  readonly clocks: Clocks;
+  readonly disks: SmallDisks;
+}
 
 export interface NemesisOptions {
   readonly actions: readonly NemesisAction[];
@@ -31,6 +39,10 @@ export type NemesisAction =
   | "part ways"
   | "clock"
   | "clock pd"
+  /** That of the etcd beside a placement driver: several have one each. */
+  | "clock etcd"
+  /** Nothing more fits on a store's disk. */
+  | "fill disk"
   | "split"
   | "move leaders";
 
@@ -41,14 +53,15 @@ const clockJumpsMs = [-3_600, -60, -2, 2, 60, 3_600].map((seconds) => seconds * 
 export async function nemesis(
   world: World,
   cluster: RegionCluster,
-  clocks: Clocks,
+  harmful: Harmful,
   client: KvClient,
   random: Random,
   options: NemesisOptions,
   splitPoints: readonly string[],
   signal: AbortSignal,
 ): Promise<string[]> {
-  const done: string[] = [];
+  const { clocks, disks } = harmful;
+  const done = whatIsLeftOut(options.actions, cluster, disks);
   const splits = [...splitPoints];
   const lasts = () => world.clock.sleep(random.between(options.harmMs >> 1, options.harmMs), signal);
   const namesOf = (processes: readonly RegionProcess[]) => processes.map(({ name }) => name);
@@ -56,7 +69,7 @@ export async function nemesis(
     done.push(what);
     await doIt();
     await lasts();
-    await heal(cluster, clocks);
+    await heal(cluster, harmful);
   };
   const signalled = (signal: "SIGKILL" | "SIGSTOP", processes: readonly RegionProcess[]) =>
     harmed(`${signal === "SIGKILL" ? "kill -9" : "stop"} ${namesOf(processes).join(", ")}`, () =>
@@ -135,6 +148,16 @@ export async function nemesis(
         case "clock pd":
           await shifted(random.pick(cluster.pds));
           break;
+        case "clock etcd": {
+          const pd = random.pick(cluster.pds);
+          const offsetMs = random.pick(clockJumpsMs);
+          if (whyNoProcessClocks() === null)
+            await harmed(`clock of the etcd of ${pd.name} set by ${offsetMs / secondMs} s`, () => clocks.setEtcd(pd, offsetMs));
+          break;
+        }
+        case "fill disk":
+          if (disks.whyNone === null) await harmed(`disk of ${first} full`, () => disks.fill(first));
+          break;
         case "split": {
           const key = splits.shift();
           if (key === undefined) break;
@@ -151,14 +174,28 @@ export async function nemesis(
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
-    await heal(cluster, clocks);
+    await heal(cluster, harmful);
   }
   return done;
 }
 
-export async function heal(cluster: RegionCluster, clocks: Clocks): Promise<void> {
+/** By name and with the reason: harms that this machine cannot do. */
+function whatIsLeftOut(actions: readonly NemesisAction[], cluster: RegionCluster, disks: SmallDisks): string[] {
+  const reasons: readonly (readonly [RegExp, string | null])[] = [
+    [/^(partition|mute|deaf|part ways)/, cluster.network.whyNoPartition],
+    [/^clock etcd$/, whyNoProcessClocks()],
+    [/^fill disk$/, disks.whyNone],
+  ];
+  return reasons.flatMap(([pattern, why]) => {
+    const left = actions.filter((action) => pattern.test(action));
+    return why === null || left.length === 0 ? [] : [`left out: ${[...new Set(left)].join(", ")}: ${why}`];
+  });
+}
+
+export async function heal(cluster: RegionCluster, { clocks, disks }: Harmful): Promise<void> {
   await cluster.network.heal();
   await clocks.heal();
+  await disks.heal();
   for (const each of [...cluster.pds, ...cluster.stores]) {
     if (each.state === "paused") await each.kill("SIGCONT");
     if (each.state === "dead") await each.start();
