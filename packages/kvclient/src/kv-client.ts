@@ -3,7 +3,7 @@ import { CodedError, isAbort, type TlsFiles, type World } from "@skein/base";
 import { createPdClient, type PdClient } from "@skein/placement/client";
 import { tikvpb } from "@skein/store/wire";
 import { kvErrors } from "./errors.ts";
-import { Patience } from "./patience.ts";
+import { eitherOf, Patience } from "./patience.ts";
 import { createRawClient, type RawClient, type RawOptions } from "./raw/raw-client.ts";
 import { RegionCache } from "./regions/region-cache.ts";
 import { moved, RegionRequests } from "./regions/region-requests.ts";
@@ -26,6 +26,11 @@ export interface TransactOptions extends TransactionOptions {
   readonly repeatsMax?: number;
 }
 
+export interface SnapshotOptions {
+  /** Ends its reads, which reject with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
 export interface GcResult {
   readonly safePoint: bigint;
   readonly locksSettled: number;
@@ -46,7 +51,7 @@ export interface KvClient extends AsyncDisposable {
   /** Runs in a transaction that is committed after it, or rolled back when it throws; anew when it lost against another. */
   transact<T>(run: (transaction: Transaction) => Promise<T>, options?: TransactOptions): Promise<T>;
   /** At a timestamp; default: now. Rejects with `tooOld` for one before the safe point. */
-  snapshot(timestamp?: bigint): Promise<Snapshot>;
+  snapshot(timestamp?: bigint, options?: SnapshotOptions): Promise<Snapshot>;
   timestamp(): Promise<bigint>;
   /** Splits regions at the keys; resolves when the stores have done it. */
   split(keys: readonly Uint8Array[], options?: { readonly isRaw?: boolean }): Promise<void>;
@@ -92,7 +97,11 @@ export function createKvClient(world: World, options: KvClientOptions): KvClient
   const settled = async () => {
     while (background.size > 0) await Promise.all(background);
   };
-  const begin = async (transaction: TransactionOptions = {}) => new KvTransaction(tools, await pd.tso(), transaction);
+  const timestamp = async () => {
+    controller.signal.throwIfAborted();
+    return await pd.tso();
+  };
+  const begin = async (transaction: TransactionOptions = {}) => new KvTransaction(tools, await timestamp(), transaction);
   const close = async () => {
     await settled();
     controller.abort(kvErrors.closed([]));
@@ -107,7 +116,7 @@ export function createKvClient(world: World, options: KvClientOptions): KvClient
     begin,
     transact: async (run, transact = {}) => {
       const repeatsMax = transact.repeatsMax ?? 30;
-      const patience = new Patience(world, "a transaction", 120_000, controller.signal);
+      const patience = new Patience(world, "a transaction", 120_000, eitherOf(controller.signal, transact.signal));
       for (let repeat = 0; ; repeat++) {
         const transaction = await begin(transact);
         try {
@@ -122,15 +131,16 @@ export function createKvClient(world: World, options: KvClientOptions): KvClient
         }
       }
     },
-    snapshot: async (timestamp) => {
-      const at = timestamp ?? (await pd.tso());
-      if (timestamp !== undefined) {
+    snapshot: async (wanted, { signal } = {}) => {
+      controller.signal.throwIfAborted();
+      const at = wanted ?? (await pd.tso());
+      if (wanted !== undefined) {
         const safePoint = await pd.gcSafePoint();
-        if (timestamp < safePoint) throw kvErrors.tooOld([timestamp, safePoint]);
+        if (wanted < safePoint) throw kvErrors.tooOld([wanted, safePoint]);
       }
-      return new RegionSnapshot(world, requests, resolver, controller.signal, at);
+      return new RegionSnapshot(world, requests, resolver, eitherOf(controller.signal, signal), at);
     },
-    timestamp: () => pd.tso(),
+    timestamp,
     split: async (keys, { isRaw = false } = {}) => {
       const { regions } = isRaw ? rawRequests : requests;
       const patience = new Patience(world, "a split", 30_000, controller.signal);

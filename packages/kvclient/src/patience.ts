@@ -44,6 +44,32 @@ export class Patience {
     this.startMs = world.clock.monotonicMs();
   }
 
+  /** Whether its signal has aborted: nothing more is to be sent. */
+  get isOver(): boolean {
+    return this.signal.aborted;
+  }
+
+  /** Throws the signal's reason when that has aborted. */
+  mustGoOn(): void {
+    this.signal.throwIfAborted();
+  }
+
+  /** Waits no longer than until the signal aborts: then it rejects with the signal's reason, and what becomes of the work is not known. */
+  async race<T>(work: Promise<T>): Promise<T> {
+    const { signal } = this;
+    // The client's own end ends its connections, and with them all that waits for an answer.
+    if (!ofCallers.has(signal)) return work;
+    const { promise, reject } = Promise.withResolvers<never>();
+    const stop = () => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      return await Promise.race([work, promise]);
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+  }
+
   get waitedMs(): number {
     return Math.round(this.world.clock.monotonicMs() - this.startMs);
   }
@@ -66,4 +92,15 @@ export class Patience {
     if (this.waitedMs + waitMs > this.budgetMs) throw kvErrors.timedOut([this.what, this.waitedMs, this.count], cause);
     await this.world.clock.sleep(waitMs, this.signal);
   }
+}
+
+/** Signals of which callers have a part. */
+const ofCallers = new WeakSet<AbortSignal>();
+
+/** Aborts with the first of them. */
+export function eitherOf(closing: AbortSignal, caller: AbortSignal | undefined): AbortSignal {
+  if (caller === undefined) return closing;
+  const either = AbortSignal.any([closing, caller]);
+  ofCallers.add(either);
+  return either;
 }

@@ -134,7 +134,8 @@ export class RegionCache {
 
   private async load(where: "at" | "before", key: Uint8Array, patience: Patience): Promise<CachedRegion> {
     for (;;) {
-      const info = await this.look(where, key);
+      patience.mustGoOn();
+      const info = await patience.race(this.look(where, key));
       if (info !== null && info.meta.peers.length > 0) {
         const region = this.take(info);
         // What is known may be newer than what the placement driver says of a key that it has not heard of since a split.

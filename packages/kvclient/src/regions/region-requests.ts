@@ -76,8 +76,11 @@ export class RegionRequests {
       if (!region.isValid) return moved;
       const replica = region.replicas[region.leader] as Replica;
       let answer: A;
+      let isSent = false;
+      patience.mustGoOn();
       try {
         const connection = await this.regions.connection(replica.storeId);
+        patience.mustGoOn();
         const context: Input<kvrpcpb.Context> = {
           region_id: region.id,
           region_epoch: { conf_ver: region.confVer, version: region.version },
@@ -85,8 +88,13 @@ export class RegionRequests {
           max_execution_duration_ms: options.timeoutMs ?? requestMs,
           ...options.context,
         };
-        answer = await run(connection, context);
+        isSent = true;
+        answer = await patience.race(run(connection, context));
       } catch (error) {
+        if (patience.isOver) {
+          if (isSent) options.onUnknown?.(error);
+          patience.mustGoOn();
+        }
         if (!isRpcError(error) && !kvErrors.refused.is(error)) throw error;
         if (isRpcError(error, "invalid_argument") || isRpcError(error, "unimplemented")) throw error;
         if (isRpcError(error) && mayHaveArrived(error)) options.onUnknown?.(error);

@@ -38,6 +38,8 @@ export interface CommitPlan {
   readonly tryAsyncCommit: boolean;
   readonly tryOnePhase: boolean;
   readonly patienceMs: number;
+  /** Of the caller, or the client's: what goes on behind the answer does not end with it. */
+  readonly signal: AbortSignal;
 }
 
 export interface CommitTools {
@@ -70,26 +72,29 @@ export class Committer {
   private readonly patience: Patience;
   /** Whether a prewrite may have arrived without an answer. */
   private isUnknown = false;
+  /** With which a store decided that the transaction must not be committed. */
+  private verdict: Error | null = null;
 
   constructor(tools: CommitTools, plan: CommitPlan) {
     this.tools = tools;
     this.plan = plan;
-    this.patience = new Patience(tools.world, "a commit", plan.patienceMs, tools.closing);
+    this.patience = new Patience(tools.world, "a commit", plan.patienceMs, plan.signal);
   }
 
-  /** The commit timestamp. Rejects with `writeConflict`, `alreadyExists`, `transactionLost`, `resultUndetermined`, …; then it is rolled back or undetermined. */
-  async commit(): Promise<bigint> {
+  /** The commit timestamp; null when all of it were checks. Rejects with `writeConflict`, `alreadyExists`, `transactionLost`, `resultUndetermined`, …; then it is rolled back or undetermined. */
+  async commit(): Promise<bigint | null> {
     const { plan, tools } = this;
     let state: Prewritten;
     try {
       state = await this.prewriteAll();
     } catch (error) {
       if (kvErrors.resultUndetermined.is(error)) throw error;
-      const mayBeCommitted = this.isUnknown && (plan.tryAsyncCommit || plan.tryOnePhase) && !isVerdict(error);
+      const mayBeCommitted = this.isUnknown && (plan.tryAsyncCommit || plan.tryOnePhase) && error !== this.verdict;
       if (mayBeCommitted) throw kvErrors.resultUndetermined([plan.startTs], error);
       tools.background(this.rollback());
       throw error;
     }
+    if (this.keys().length === 0) return null;
     if (state.onePhaseTs > 0n) return state.onePhaseTs;
     if (state.isAsync) {
       tools.background(this.commitKeys(this.keys(), state.minCommitTs));
@@ -123,7 +128,7 @@ export class Committer {
     const tryAsync = plan.tryAsyncCommit && plan.mutations.length <= asyncKeysMax && keyBytes <= asyncKeyBytesMax;
     let minCommitTs = (plan.forUpdateTs > plan.startTs ? plan.forUpdateTs : plan.startTs) + 1n;
     // What was committed before this commit began must be before it in time, whichever store it was on.
-    if (tryAsync || tryOnePhase) minCommitTs = (await tools.pd.tso()) + 1n;
+    if (tryAsync || tryOnePhase) minCommitTs = (await patience.race(tools.pd.tso())) + 1n;
     const state: Prewritten = { isAsync: tryAsync, minCommitTs: 0n, onePhaseTs: 0n };
     const common: Input<kvrpcpb.PrewriteRequest> = {
       primary_lock: plan.primary,
@@ -187,7 +192,7 @@ export class Committer {
         // Its own commit, of a prewrite whose answer was lost.
         if (this.isUnknown && error.conflict?.conflict_ts === plan.startTs && error.conflict.reason !== "SelfRolledBack")
           throw kvErrors.resultUndetermined([plan.startTs], keyError(error, plan.startTs));
-        if (error.locked === null) throw keyError(error, plan.startTs);
+        if (error.locked === null) throw this.refused(error);
         locks.push(error.locked);
       }
       const { waitMs } = await tools.resolver.resolve(locks, 0n, patience);
@@ -204,7 +209,7 @@ export class Committer {
       isUnknown = true;
     };
     try {
-      for (let commitTs = await tools.pd.tso(); ; ) {
+      for (let commitTs = await patience.race(tools.pd.tso()); ; ) {
         const region = await tools.requests.regions.locate(plan.primary, patience);
         const request = { start_version: plan.startTs, keys: [plan.primary], commit_version: commitTs };
         const answer = await tools.requests.command(region, "Commit", request, patience, { onUnknown });
@@ -213,17 +218,25 @@ export class Committer {
         if (answer.error.commit_ts_expired !== null) {
           // A reader moved the earliest time of this commit past the one that was asked for: nothing was written yet.
           isUnknown = false;
-          commitTs = await tools.pd.tso();
+          commitTs = await patience.race(tools.pd.tso());
           continue;
         }
-        isUnknown = false;
-        throw keyError(answer.error, plan.startTs);
+        const error = this.refused(answer.error);
+        if (error === this.verdict) isUnknown = false;
+        throw error;
       }
     } catch (error) {
       if (isUnknown) throw kvErrors.resultUndetermined([plan.startTs], error);
       tools.background(this.rollback());
       throw error;
     }
+  }
+
+  /** A store that failed says so in the words of a refusal: what an earlier try did is as unknown as before. */
+  private refused(error: kvrpcpb.KeyError): Error {
+    const refusal = keyError(error, this.plan.startTs);
+    if (error.abort === "") this.verdict = refusal;
+    return refusal;
   }
 
   /** What is left undone is settled by whoever meets the locks. */
@@ -269,9 +282,4 @@ export function keyError(error: kvrpcpb.KeyError, startTs: bigint): Error {
   if (assertion_failed !== null) return kvErrors.refused(["a write", "an assertion failed"]);
   if (error.retryable !== "") return kvErrors.transactionLost([startTs, error.retryable]);
   return kvErrors.transactionLost([startTs, error.abort || "the store gave no reason"]);
-}
-
-/** Whether a store decided that the transaction must not be committed. */
-function isVerdict(error: unknown): boolean {
-  return [kvErrors.writeConflict, kvErrors.alreadyExists, kvErrors.deadlock, kvErrors.transactionLost].some(({ is }) => is(error));
 }

@@ -9,7 +9,7 @@ import { mapKey } from "../core/keys.ts";
 import { type BufferLimits, defaultLimits, MemoryBuffer } from "../core/memory-buffer.ts";
 import { forEachOf } from "../concurrency.ts";
 import { kvErrors } from "../errors.ts";
-import { Patience } from "../patience.ts";
+import { eitherOf, Patience } from "../patience.ts";
 import type { KeyValue } from "../raw/raw-client.ts";
 import { batchesOf } from "../raw/raw-client.ts";
 import { moved } from "../regions/region-requests.ts";
@@ -25,6 +25,13 @@ export interface TransactionOptions {
   /** Of the commit in all. Default 60 000. */
   readonly patienceMs?: number;
   readonly limits?: Partial<BufferLimits>;
+  /** How long locks are kept alive for it. Default one hour; then others may end it. */
+  readonly lifeMsMax?: number;
+  /**
+   * Ends what it waits for: that rejects with the signal's reason, but for a commit that may have been done, which is
+   * `resultUndetermined`. Locks are let go behind it.
+   */
+  readonly signal?: AbortSignal;
 }
 
 export interface LockOptions {
@@ -54,6 +61,8 @@ export interface Transaction {
 const firstTtlMs = 3000;
 const longTtlMs = 20_000;
 const heartbeatMs = 10_000;
+/** A transaction that its caller forgot must not hold others up for ever. */
+const longestLifeMs = 3_600_000;
 /** One wait in a store: after it the client looks whether whoever holds the lock still lives. */
 const waitSliceMs = 1000;
 const noBytes = new Uint8Array(0);
@@ -78,13 +87,17 @@ export class KvTransaction implements Transaction {
   private state: "open" | "committing" | "over" = "open";
   private heartbeat: Timer | null = null;
   private lostBy: string | null = null;
+  /** Locks are taken one call after the other: those of the second must find the primary of the first. */
+  private locking: Promise<unknown> = Promise.resolve();
+  private readonly signal: AbortSignal;
 
   constructor(tools: CommitTools, startTs: bigint, options: TransactionOptions) {
     this.tools = tools;
     this.startTs = startTs;
     this.forUpdateTs = options.isPessimistic === true ? startTs : 0n;
     this.options = options;
-    this.snapshot = new RegionSnapshot(tools.world, tools.requests, tools.resolver, tools.closing, startTs);
+    this.signal = eitherOf(tools.closing, options.signal);
+    this.snapshot = new RegionSnapshot(tools.world, tools.requests, tools.resolver, this.signal, startTs);
     this.buffer = new MemoryBuffer({ ...defaultLimits, ...options.limits });
     this.startMs = tools.world.clock.monotonicMs();
   }
@@ -160,12 +173,28 @@ export class KvTransaction implements Transaction {
   async lock(keys: readonly Uint8Array[], options: LockOptions = {}): Promise<void> {
     this.mustBeOpen();
     if (this.options.isPessimistic !== true) throw new TypeError("only a pessimistic transaction locks keys before its commit");
+    const run = this.locking.then(() => this.lockNow(keys, options));
+    const settled = run.catch(() => {}); // the caller is told
+    this.locking = settled;
+    if (this.options.signal === undefined) return run;
+    try {
+      await new Patience(this.tools.world, "a lock", 0, this.signal).race(run);
+    } catch (error) {
+      // A request that waits in a store may get its lock yet: it is let go behind the answer.
+      if (this.signal.aborted) this.tools.background(settled);
+      throw error;
+    }
+  }
+
+  private async lockNow(keys: readonly Uint8Array[], options: LockOptions): Promise<void> {
+    this.mustBeOpen();
+    if (this.lostBy !== null) throw kvErrors.transactionLost([this.startTs, this.lostBy]);
     const wanted = [...new Map(keys.map((key) => [mapKey(key), key])).values()].filter((key) => !this.locks.has(mapKey(key)));
     if (wanted.length === 0) return;
     wanted.sort(compareBytes);
     const lockMs = options.waitMs ?? 50_000;
     const patience = new Patience(this.tools.world, "a lock", lockMs + 30_000, this.tools.closing);
-    this.forUpdateTs = await this.tools.pd.tso();
+    this.forUpdateTs = await patience.race(this.tools.pd.tso());
     const before = new Set(this.locks.keys());
     try {
       if (this.primary === null) {
@@ -228,6 +257,7 @@ export class KvTransaction implements Transaction {
         tryAsyncCommit: this.options.asyncCommit ?? true,
         tryOnePhase: this.options.onePhase ?? true,
         patienceMs: this.options.patienceMs ?? 60_000,
+        signal: this.signal,
       });
       return await committer.commit();
     } catch (error) {
@@ -256,6 +286,7 @@ export class KvTransaction implements Transaction {
 
   private mustBeOpen(): void {
     if (this.state !== "open") throw kvErrors.transactionOver([this.startTs]);
+    this.signal.throwIfAborted();
   }
 
   /** By key. What was locked and not written keeps its lock until the commit, and leaves a record of it. */
@@ -300,6 +331,7 @@ export class KvTransaction implements Transaction {
     const { requests, resolver, pd, world } = this.tools;
     const startMs = world.clock.monotonicMs();
     for (;;) {
+      this.signal.throwIfAborted();
       const { forUpdateTs } = this;
       const leftMs = lockMs - (world.clock.monotonicMs() - startMs);
       const request = {
@@ -327,7 +359,7 @@ export class KvTransaction implements Transaction {
       const other = answer.errors.find((error) => error.locked === null && error.conflict === null);
       if (other !== undefined) throw keyError(other, this.startTs);
       if (conflict !== undefined) {
-        const newest = await pd.tso();
+        const newest = await patience.race(pd.tso());
         if (newest > this.forUpdateTs) this.forUpdateTs = newest;
         continue;
       }
@@ -366,19 +398,27 @@ export class KvTransaction implements Transaction {
   private async sendBeat(): Promise<void> {
     const { primary } = this;
     if (primary === null || this.heartbeat === null) return;
-    const patience = new Patience(this.tools.world, "a transaction's heartbeat", heartbeatMs, this.tools.closing);
     const ageMs = Math.round(this.tools.world.clock.monotonicMs() - this.startMs);
-    const request = { primary_lock: primary, start_version: this.startTs, advise_lock_ttl: ageMs + longTtlMs };
-    for (;;) {
-      const region = await this.tools.requests.regions.locate(primary, patience);
-      const answer = await this.tools.requests.command(region, "TxnHeartBeat", request, patience);
-      if (answer === moved) continue;
-      // A commit that has not come to its primary has nothing to keep alive yet.
-      if (answer.error !== null && this.locks.size > 0)
-        this.lostBy = answer.error.abort || answer.error.retryable || "its primary lock is gone";
-      break;
+    const { lifeMsMax = longestLifeMs } = this.options;
+    if (ageMs >= lifeMsMax) {
+      if (this.locks.size > 0) this.lostBy = `it lived for longer than ${lifeMsMax} ms`;
+      return;
     }
-    if (this.heartbeat !== null && this.lostBy === null) this.beat();
+    const patience = new Patience(this.tools.world, "a transaction's heartbeat", heartbeatMs, this.tools.closing);
+    const request = { primary_lock: primary, start_version: this.startTs, advise_lock_ttl: ageMs + longTtlMs };
+    try {
+      for (;;) {
+        const region = await this.tools.requests.regions.locate(primary, patience);
+        const answer = await this.tools.requests.command(region, "TxnHeartBeat", request, patience);
+        if (answer === moved) continue;
+        // A commit that has not come to its primary has nothing to keep alive yet.
+        if (answer.error !== null && answer.error.txn_not_found !== null && this.locks.size > 0) this.lostBy = "its primary lock is gone";
+        break;
+      }
+    } finally {
+      // One that did not arrive does not end the others: there is time for a second before the lock's is over.
+      if (this.heartbeat !== null && this.lostBy === null && !this.tools.closing.aborted) this.beat();
+    }
   }
 
   private stopBeat(): void {

@@ -6,7 +6,7 @@ import { type RegionContext, type RegionDescription, RegionError, type RegionKv,
 import type { kvrpcpb } from "../wire/index.ts";
 import { ConcurrencyManager, Leads, nameOf } from "./concurrency.ts";
 import { garbageWalk, stepGarbage } from "./core/gc.ts";
-import { abort, type KeyError, type KeyState, lockInfoOf, newestChange } from "./core/key-state.ts";
+import { abort, type KeyError, type KeyState, lockInfoOf, newestChange, outcomeOf } from "./core/key-state.ts";
 import { behind, decodeKey, encodeKey, keyOfVersion, maxTs, sameBytes, timestampOf } from "./core/keys.ts";
 import { lockKey, unlockKey } from "./core/pessimistic.ts";
 import { needsVersions, prewrite } from "./core/prewrite.ts";
@@ -289,11 +289,15 @@ export class Transactions {
       const unlocked = states.filter(({ lock }) => lock?.startTs !== startTs);
       if (unlocked.length > 0) await loadVersionsOf(acting.reader, unlocked, startTs);
       // A key that is said twice is committed once.
+      let committedTs = commitTs;
       for (const state of states.length === 1 ? states : new Set(states)) {
+        // It may have been committed before, at a time that the store chose.
+        const before = state.lock?.startTs === startTs ? null : outcomeOf(state, startTs);
+        if (before?.kind === "committed") committedTs = before.commitTs;
         const error = commitKey(state, startTs, commitTs, acting.changes);
         if (error !== null) return nothing(acting, { error });
       }
-      return { commit_version: commitTs };
+      return { commit_version: committedTs };
     });
   }
 
