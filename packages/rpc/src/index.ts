@@ -29,6 +29,7 @@ export {
   u64,
 } from "./codec/codec.ts";
 export { Reader } from "./codec/reader.ts";
+export { AnswerRoom, answerRoom, smallAnswerBytes } from "./grpc/answer-room.ts";
 export { ByteBudget, receivedBytes } from "./grpc/byte-budget.ts";
 export { isRpcError, RpcError, rpcErrors, type RpcStatus, rpcStatusNames } from "./errors.ts";
 export { type DecodeOptions, loadSchema, type Message, type MethodCodec, type Schema, type ServiceCodec } from "./schema.ts";

@@ -79,6 +79,10 @@ export interface ServerLimits {
   /** HTTP requests of a connection ahead of their answers. With HTTP/1, one that sends more is cut off; with HTTP/2, they are refused. */
   readonly pipelinedMax: number;
   readonly messageBytesMax: number;
+  /** gRPC calls of one connection that are under way; the other side learns of it, and waits with more. */
+  readonly callsPerConnectionMax: number;
+  /** Of all connections: more are refused with `resource_exhausted`. A call takes some memory, however small its message is. */
+  readonly callsMax: number;
 }
 
 const defaultLimits: ServerLimits = {
@@ -88,6 +92,8 @@ const defaultLimits: ServerLimits = {
   headerBytesMax: 16 * 1024,
   pipelinedMax: 16,
   messageBytesMax: 64 * 1024 * 1024,
+  callsPerConnectionMax: 4096,
+  callsMax: 20_000,
 };
 const prefixedMax = 1000;
 /** gRPC clients send what their callers give them along as headers. */
@@ -116,6 +122,8 @@ export async function createServer(world: World, options: ServerOptions): Promis
   const grpc = createGrpcServer(world, {
     routes: (options.services ?? []).flatMap(routesOf),
     messageBytesMax: limits.messageBytesMax,
+    callsPerConnectionMax: limits.callsPerConnectionMax,
+    callsMax: limits.callsMax,
     received: options.received ?? receivedBytes,
     unread: options.unread ?? answerRoom,
     http: answer,

@@ -402,6 +402,38 @@ describe("what is not well-behaved", () => {
       await expect.poll(() => received.used).toBe(0);
     });
 
+    test("calls have a limit per connection, which callers keep to, and one for all, beyond which they are refused", async () => {
+      const held: (() => void)[] = [];
+      let most = 0;
+      const server = await serve(
+        {
+          Say: () =>
+            new Promise((resolve) => {
+              held.push(() => resolve({ sum: 1 }));
+              most = Math.max(most, held.length);
+            }),
+        },
+        { limits: { callsPerConnectionMax: 4, callsMax: 6 } },
+      );
+      const patient = clientOf(server);
+      const answers = Array.from({ length: 10 }, () => patient.request(echo.methods.Say, {}));
+      await expect.poll(() => held.length).toBeGreaterThanOrEqual(4);
+      const other = [call(server.port), call(server.port), call(server.port)];
+      for (const { stream } of other) stream.end(framed(Ask.encode({ text: "x" })));
+      await expect.poll(async () => Promise.race([...other.map(({ status }) => status), Promise.resolve("")])).toBe("8");
+      expect(most).toBeLessThanOrEqual(6);
+      let isDone = false;
+      const all = Promise.all(answers).finally(() => (isDone = true));
+      await expect
+        .poll(() => {
+          for (const answer of held.splice(0)) answer();
+          return isDone;
+        })
+        .toBe(true);
+      expect(await all).toHaveLength(10);
+      expect(most).toBeLessThanOrEqual(6);
+    });
+
     describe("answers that are not read", () => {
       /** Asks, and reads nothing. */
       const ask = (server: RpcServer) => {

@@ -76,6 +76,8 @@ export interface StreamCall<A> {
   end(): void;
   /** Ends with the status of an `RpcError`, or `unknown`. */
   fail(error: unknown): void;
+  /** Ends at once: what was sent and not read is dropped. For callers who do not read. */
+  cutOff(): void;
   /** Takes no more messages until `resume`. */
   pause(): void;
   resume(): void;

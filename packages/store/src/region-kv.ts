@@ -17,6 +17,8 @@ export interface RegionContext {
   readonly replicaRead: boolean;
   /** What the request is counted as in the region's load; requests that write, and the store's own, are not counted as reads. */
   readonly reads?: "get" | "scan";
+  /** The answer may be large: only some such are read at once. */
+  readonly isLarge?: boolean;
   readonly signal?: AbortSignal;
 }
 

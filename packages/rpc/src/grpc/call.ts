@@ -360,7 +360,7 @@ export class GrpcCall implements StreamCall<unknown>, CallContext {
     if (bytes <= smallAnswerBytes) return true;
     const stream = this.#stream;
     const { unread, world } = this.#around;
-    const free = unread.take(bytes, world.clock.monotonicMs(), () => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM));
+    const free = unread.take(bytes, world.clock.monotonicMs(), () => this.cutOff());
     if (free === null) {
       this.#status(8, "the server has no room for more answers that are not read: try again when others have been");
       return false;
@@ -382,6 +382,10 @@ export class GrpcCall implements StreamCall<unknown>, CallContext {
     if (body.length <= this.#around.messageBytesMax) return body;
     this.#status(8, `Sent message larger than max (${body.length} vs. ${this.#around.messageBytesMax})`);
     return null;
+  }
+
+  cutOff(): void {
+    this.#stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
   send(message: unknown): boolean {

@@ -25,6 +25,8 @@ import { GrpcCall } from "./call.ts";
 export interface GrpcServerOptions {
   readonly routes: readonly Route[];
   readonly messageBytesMax: number;
+  readonly callsPerConnectionMax: number;
+  readonly callsMax: number;
   readonly received: ByteBudget;
   readonly unread: AnswerRoom;
   readonly http: RequestListener;
@@ -58,7 +60,11 @@ export function createGrpcServer(world: World, options: GrpcServerOptions): Grpc
     maxSendHeaderBlockLength: Number.MAX_SAFE_INTEGER,
     // The messages that are on their way to a slow caller count here, too, and have limits of their own.
     maxSessionMemory: Number.MAX_SAFE_INTEGER,
-    settings: { initialWindowSize: streamWindowBytes, maxHeaderListSize: options.headerBytesMax },
+    settings: {
+      initialWindowSize: streamWindowBytes,
+      maxHeaderListSize: options.headerBytesMax,
+      maxConcurrentStreams: options.callsPerConnectionMax,
+    },
   });
   server.on("session", (session) => {
     sessions.set(session, { requests: 0 });
@@ -88,18 +94,27 @@ export function createGrpcServer(world: World, options: GrpcServerOptions): Grpc
   });
 
   const around = { world, messageBytesMax: options.messageBytesMax, received: options.received, unread: options.unread };
+  let underWay = 0;
+  const ended = () => {
+    underWay--;
+  };
   const call = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     const path = String(headers[constants.HTTP2_HEADER_PATH]);
     const route = routes.get(path);
-    if (route !== undefined) return new GrpcCall(around, stream, headers, route).start();
+    const isFull = underWay >= options.callsMax;
+    if (route !== undefined && !isFull) {
+      underWay++;
+      stream.once("close", ended);
+      return new GrpcCall(around, stream, headers, route).start();
+    }
     stream.on("error", () => {});
     if (stream.destroyed || stream.closed) return; // taken back in the packets that brought it
     stream.respond(
       {
         [constants.HTTP2_HEADER_STATUS]: 200,
         [constants.HTTP2_HEADER_CONTENT_TYPE]: "application/grpc+proto",
-        "grpc-status": 12,
-        "grpc-message": `The server does not implement the method ${path}`,
+        "grpc-status": isFull ? 8 : 12,
+        "grpc-message": isFull ? `${underWay} calls are under way, no more are taken` : `The server does not implement the method ${path}`,
       },
       { endStream: true },
     );

@@ -18,6 +18,7 @@ import { createPdLink } from "../raftstore/pd-link.ts";
 import { identIn, RaftStore } from "../raftstore/raft-store.ts";
 import { createTcpTransport, peerPrefix } from "../raftstore/tcp-transport.ts";
 import { RegionError } from "../region-kv.ts";
+import { limitLargeReads } from "../service/large-reads.ts";
 import { createTikvServices } from "../service/tikv-service.ts";
 import { ConcurrencyManager } from "../txn/concurrency.ts";
 import { LeaderDetector } from "../txn/deadlock.ts";
@@ -128,8 +129,9 @@ export async function startTikvServer(
     (each) => each.close(),
   );
   store.onLead(detector.began);
+  const kv = limitLargeReads(store);
   const transactions = new Transactions({
-    kv: store,
+    kv,
     clock: world.clock,
     detector,
     concurrency,
@@ -138,7 +140,7 @@ export async function startTikvServer(
     waitForLockMsMax: config.integer("pessimistic-txn.wait-for-lock-timeout"),
     wakeDelayMs: config.integer("pessimistic-txn.wake-up-delay-duration"),
   });
-  const raw = new RawKv({ kv: store, leads: transactions.leads, clock: world.clock, enableTtl: config.enableTtl });
+  const raw = new RawKv({ kv, leads: transactions.leads, clock: world.clock, enableTtl: config.enableTtl });
   const metrics = createStoreMetrics({
     regionCount: () => store.peers.size,
     leaderCount: () => leadersOf(store).length,
@@ -162,9 +164,10 @@ export async function startTikvServer(
     limits: {
       connectionsMax: config.integer("server.connections-max"),
       messageBytesMax: config.integer("server.max-grpc-send-msg-len"),
+      callsPerConnectionMax: config.integer("server.grpc-concurrent-stream"),
     },
     services: createTikvServices(world, {
-      kv: store,
+      kv,
       transactions,
       raw,
       log,

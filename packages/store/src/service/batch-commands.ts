@@ -2,10 +2,12 @@
  * Many commands on one stream: each is answered when it is done, and what is done in one turn goes out in one message.
  *
  * Bounds: while much is under way, or the other side does not read its answers, no more requests are taken from the stream.
- * Commands whose answers may be large stand in a line of their own: a few run at once, and none while finished answers pile up.
+ * Commands whose answers may be large stand in a line of their own: a few run at once, and none while finished answers pile up. Large
+ * answers that are not read take room that all streams and unary calls of the process share: without room the answer is that the server is
+ * busy, and who has held room for long without reading is cut off.
  */
 import type { World } from "@skein/base";
-import type { StreamCall, StreamListener } from "@skein/rpc";
+import { answerRoom, smallAnswerBytes, type AnswerRoom, type StreamCall, type StreamListener } from "@skein/rpc";
 import type { tikvpb } from "../wire/index.ts";
 import type { Command } from "./commands.ts";
 
@@ -33,6 +35,8 @@ interface Answer {
   /** Null: the kind of the request is not known here. */
   readonly value: object | null;
   readonly bytes: number;
+  /** Gives its room back, where it took any. */
+  readonly free: (() => void) | null;
 }
 
 export function serveBatchCommands(
@@ -40,6 +44,7 @@ export function serveBatchCommands(
   commands: ReadonlyMap<string, Command>,
   call: StreamCall<tikvpb.BatchCommandsResponse>,
   limits: BatchLimits = defaultBatchLimits,
+  room: AnswerRoom = answerRoom,
 ): StreamListener<tikvpb.BatchCommandsRequest> {
   let answers: Answer[] = [];
   let answerBytes = 0;
@@ -51,6 +56,11 @@ export function serveBatchCommands(
   let isPaused = false;
   let isEnding = false;
   let isGone = false;
+  /** Of answers that were sent and are not read. */
+  let sent: (() => void)[] = [];
+  const release = () => {
+    for (const free of sent.splice(0)) free();
+  };
   const signal = () => call.context.signal;
 
   const adjust = () => {
@@ -72,7 +82,8 @@ export function serveBatchCommands(
       const responses: ({ kind: string; value: object } | null)[] = [];
       const ids: number[] = [];
       for (; to < answers.length && ids.length < limits.answersMax && (to === from || bytes < limits.answerBytesMax); to++) {
-        const { id, kind, value, bytes: size } = answers[to] as Answer;
+        const { id, kind, value, bytes: size, free } = answers[to] as Answer;
+        if (free !== null) sent.push(free);
         responses.push(value === null ? null : { kind, value });
         ids.push(id);
         bytes += size;
@@ -81,6 +92,7 @@ export function serveBatchCommands(
       answerBytes -= bytes;
       // A response without a member answers a request of a kind that is not known here.
       if (!call.send({ responses: responses as never, request_ids: ids })) isBlocked = true;
+      else release();
     }
     answers = from === answers.length ? [] : answers.slice(from);
     if (isEnding && underWay === 0 && large.length === 0 && answers.length === 0) call.end();
@@ -89,8 +101,10 @@ export function serveBatchCommands(
   const answer = (id: number, kind: string, value: object | null) => {
     if (isGone) return;
     const bytes = value === null ? 0 : sizeOf(value);
-    answers.push({ id, kind, value, bytes });
-    answerBytes += bytes;
+    const free = bytes > smallAnswerBytes ? room.take(bytes, world.clock.monotonicMs(), () => call.cutOff()) : null;
+    if (bytes > smallAnswerBytes && free === null) answers.push({ id, kind, value: noRoom, bytes: sizeOf(noRoom), free });
+    else answers.push({ id, kind, value, bytes, free });
+    answerBytes += answers.at(-1)?.bytes ?? 0;
     if (isDue || isBlocked) return;
     isDue = true;
     world.clock.afterTurn(flush);
@@ -128,15 +142,25 @@ export function serveBatchCommands(
     },
     drained: () => {
       isBlocked = false;
+      release();
       flush();
     },
     gone: () => {
       isGone = true;
+      release();
+      for (const { free } of answers) free?.();
       answers = [];
       large = [];
     },
   };
 }
+
+const noRoom = {
+  region_error: {
+    message: "the server has no room for more answers that are not read",
+    server_is_busy: { reason: "answers that are not read", backoff_ms: 200 },
+  },
+};
 
 /** Bytes of what can be large in an answer. */
 function sizeOf(answer: object): number {

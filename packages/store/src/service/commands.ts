@@ -63,6 +63,8 @@ interface Row {
   readonly byReplica: boolean;
   /** Worth stopping when the caller gives up. */
   readonly isLong: boolean;
+  /** Its answer may be. */
+  readonly isLarge: boolean;
   /** What the region's load counts it as. */
   readonly reads: RegionContext["reads"];
   readonly run: (services: CommandServices, request: never, context: RegionContext) => Promise<object> | object;
@@ -73,16 +75,17 @@ function row(
   batch: Row["batch"],
   failure: FailureShape,
   run: (services: CommandServices, request: never, context: RegionContext) => Promise<object> | object,
-  options: Partial<Pick<Row, "byReplica" | "isLong" | "reads">> = {},
+  { byReplica = false, isLong = false, isLarge = false, reads }: Partial<Pick<Row, "byReplica" | "isLong" | "isLarge" | "reads">> = {},
 ): Row {
-  return { unary, batch, failure, run, byReplica: options.byReplica ?? false, isLong: options.isLong ?? false, reads: options.reads };
+  return { unary, batch, failure, run, byReplica, isLong, isLarge, reads };
 }
 
 const long = { isLong: true };
 const gets = { reads: "get" } as const;
-const scans = { isLong: true, reads: "scan" } as const;
+const scans = { isLong: true, isLarge: true, reads: "scan" } as const;
 const rawGets = { byReplica: true, reads: "get" } as const;
-const rawScans = { byReplica: true, isLong: true, reads: "scan" } as const;
+const rawBatchGets = { byReplica: true, isLarge: true, reads: "get" } as const;
+const rawScans = { byReplica: true, isLong: true, isLarge: true, reads: "scan" } as const;
 
 const rows: readonly Row[] = [
   row("KvGet", "Get", "error", (s, q: kvrpcpb.GetRequest, c) => s.transactions.get(q, c), gets),
@@ -92,6 +95,7 @@ const rows: readonly Row[] = [
   row("KvCleanup", "Cleanup", "error", (s, q: kvrpcpb.CleanupRequest, c) => s.transactions.cleanup(q, c)),
   row("KvBatchGet", "BatchGet", "error", (s, q: kvrpcpb.BatchGetRequest, c) => s.transactions.batchGet(q, c), {
     isLong: true,
+    isLarge: true,
     reads: "get",
   }),
   row("KvBatchRollback", "BatchRollback", "error", (s, q: kvrpcpb.BatchRollbackRequest, c) => s.transactions.batchRollback(q, c)),
@@ -115,7 +119,7 @@ const rows: readonly Row[] = [
     s.transactions.checkSecondaryLocks(q, c),
   ),
   row("RawGet", "RawGet", "text", (s, q: kvrpcpb.RawGetRequest, c) => s.raw.get(q, c), rawGets),
-  row("RawBatchGet", "RawBatchGet", "pairs", (s, q: kvrpcpb.RawBatchGetRequest, c) => s.raw.batchGet(q, c), rawGets),
+  row("RawBatchGet", "RawBatchGet", "pairs", (s, q: kvrpcpb.RawBatchGetRequest, c) => s.raw.batchGet(q, c), rawBatchGets),
   row("RawPut", "RawPut", "text", (s, q: kvrpcpb.RawPutRequest, c) => s.raw.put(q, c)),
   row("RawBatchPut", "RawBatchPut", "text", (s, q: kvrpcpb.RawBatchPutRequest, c) => s.raw.batchPut(q, c)),
   row("RawDelete", "RawDelete", "text", (s, q: kvrpcpb.RawDeleteRequest, c) => s.raw.delete(q, c)),
@@ -193,7 +197,7 @@ export function createCommands(services: CommandServices): CommandTable {
 
 const apiV2Text = "this store serves API V1 only: keys with a keyspace prefix are not known here";
 
-function commandOf(services: CommandServices, { unary, run, failure: shape, byReplica, isLong, reads }: Row): Command {
+function commandOf(services: CommandServices, { unary, run, failure: shape, byReplica, isLong, isLarge, reads }: Row): Command {
   const failed = (error: unknown): object => {
     if (error instanceof RegionError) return { region_error: regionErrorOf(error) };
     if (isAbort(error)) return failure(shape, "the caller gave up");
@@ -211,7 +215,7 @@ function commandOf(services: CommandServices, { unary, run, failure: shape, byRe
     try {
       const wire = request.context ?? null;
       if (wire?.api_version === "V2") return answered(failure(shape, apiV2Text));
-      const plain = contextOf(wire, { byReplica, reads }, nowMs);
+      const plain = contextOf(wire, { byReplica, reads, isLarge }, nowMs);
       return answered(await run(services, request as never, isLong && signal !== null ? { ...plain, signal: signal() } : plain));
     } catch (error) {
       return answered(failed(error));

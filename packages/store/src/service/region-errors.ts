@@ -9,7 +9,7 @@ import type { errorpb, kvrpcpb } from "../wire/index.ts";
 /** `nowMs` is of the monotonic clock. */
 export function contextOf(
   context: kvrpcpb.Context | null,
-  serves: { readonly byReplica: boolean; readonly reads: CommandContext["reads"] },
+  serves: { readonly byReplica: boolean; readonly reads: CommandContext["reads"]; readonly isLarge?: boolean },
   nowMs: () => number,
 ): CommandContext {
   const limitMs = context?.max_execution_duration_ms ?? 0;
@@ -21,6 +21,7 @@ export function contextOf(
     peerId: context?.peer?.id ?? 0,
     storeId: context?.peer?.store_id ?? 0,
     ...(serves.reads === undefined ? {} : { reads: serves.reads }),
+    ...(serves.isLarge === true ? { isLarge: true } : {}),
     replicaRead: serves.byReplica && context?.replica_read === true,
   };
 }

@@ -2,6 +2,7 @@
 import type { World } from "@skein/base";
 import { createServer, type RpcServer } from "@skein/rpc";
 import { RawKv } from "../raw/raw-kv.ts";
+import { limitLargeReads } from "../service/large-reads.ts";
 import { createTikvServices } from "../service/tikv-service.ts";
 import { LeaderDetector } from "../txn/deadlock.ts";
 import { Transactions } from "../txn/transactions.ts";
@@ -30,6 +31,7 @@ export async function startMemoryTikv(world: World, options: MemoryTikvOptions =
   const regions = options.regions ?? createMemoryRegions();
   const storeId = options.storeId ?? 1;
   const store = regions.store(storeId);
+  const kv = limitLargeReads(store);
   const ending = new AbortController();
   const detector = options.detector ?? new LeaderDetector({ clock: world.clock });
   let last = 0n;
@@ -40,19 +42,19 @@ export async function startMemoryTikv(world: World, options: MemoryTikvOptions =
       return (last = now > last ? now : last + 1n);
     });
   const transactions = new Transactions({
-    kv: store,
+    kv,
     clock: world.clock,
     detector,
     timestamp,
     signal: ending.signal,
     ...(options.waitForLockMsMax === undefined ? {} : { waitForLockMsMax: options.waitForLockMsMax }),
   });
-  const raw = new RawKv({ kv: store, leads: transactions.leads, clock: world.clock, enableTtl: options.enableTtl ?? false });
+  const raw = new RawKv({ kv, leads: transactions.leads, clock: world.clock, enableTtl: options.enableTtl ?? false });
   const server = await createServer(world, {
     host: "127.0.0.1",
     port: 0,
     services: createTikvServices(world, {
-      kv: store,
+      kv,
       transactions,
       raw,
       log: world.log,
