@@ -7,9 +7,10 @@
  * placement driver and its defaults.
  */
 import { join } from "node:path";
-import type { BenchContext, Benchmark, Contender } from "@skein/cli";
+import type { Benchmark, Contender } from "@skein/cli";
 import { planTopology, startRegionCluster } from "@skein/cli";
-import { type EtcdServer, freePort, startEtcd, whyNotEtcd } from "@skein/servers";
+import { type EtcdServer, whyNotEtcd } from "@skein/servers";
+import { startEtcdMembers } from "./support/etcd-members.ts";
 import { buildLoad, type LoadOptions, runLoad } from "./support/kvload.ts";
 
 const valueBytes = 256;
@@ -90,15 +91,3 @@ export const benchmark: Benchmark = {
     }
   },
 };
-
-async function startEtcdMembers({ world, folder }: BenchContext): Promise<EtcdServer[]> {
-  const peers = new Map<string, string>();
-  for (const name of ["e1", "e2", "e3"]) peers.set(name, `http://127.0.0.1:${await freePort(world)}`);
-  const initial = [...peers].map(([name, url]) => `${name}=${url}`).join();
-  return await Promise.all(
-    [...peers].map(([name, url]) => {
-      const own = ["--listen-peer-urls", url, "--initial-advertise-peer-urls", url, "--initial-cluster", initial];
-      return startEtcd(world, { name, dataFolder: join(folder, name), flags: [...own, "--snapshot-count", "1000000"] });
-    }),
-  );
-}

@@ -7,7 +7,8 @@ export interface LoadOptions {
   readonly kind: "etcd" | "tikv";
   /** `127.0.0.1:2379` */
   readonly endpoints: readonly string[];
-  readonly op: "put" | "get";
+  /** `txn`: a put on the condition that nobody has put since; etcd only. */
+  readonly op: "put" | "get" | "txn";
   readonly clients: number;
   readonly seconds: number;
   readonly valueBytes: number;

@@ -25,6 +25,8 @@ import (
 type store interface {
 	put(ctx context.Context, key, value []byte) error
 	get(ctx context.Context, key []byte) error
+	// Puts when nobody has since the revision, which is what the put before answered; 0 of a key that was never put.
+	txn(ctx context.Context, key, value []byte, revision int64) (int64, error)
 }
 
 type etcdStore struct{ clients []*clientv3.Client }
@@ -39,6 +41,24 @@ func (s etcdStore) get(ctx context.Context, key []byte) error {
 	return err
 }
 
+func (s etcdStore) txn(ctx context.Context, key, value []byte, revision int64) (int64, error) {
+	name := string(key)
+	same := clientv3.Compare(clientv3.ModRevision(name), "=", revision)
+	answer, err := s.of(key).Txn(ctx).If(same).Then(clientv3.OpPut(name, string(value))).Else(clientv3.OpGet(name)).Commit()
+	if err != nil {
+		return 0, err
+	}
+	if answer.Succeeded {
+		return answer.Header.Revision, nil
+	}
+	// What an earlier run left: it is put with the next try.
+	pairs := answer.Responses[0].GetResponseRange().Kvs
+	if len(pairs) == 0 {
+		return 0, nil
+	}
+	return pairs[0].ModRevision, nil
+}
+
 type regionStore struct{ client *rawkv.Client }
 
 func (s regionStore) put(ctx context.Context, key, value []byte) error { return s.client.Put(ctx, key, value) }
@@ -46,11 +66,14 @@ func (s regionStore) get(ctx context.Context, key []byte) error {
 	_, err := s.client.Get(ctx, key)
 	return err
 }
+func (s regionStore) txn(ctx context.Context, key, value []byte, revision int64) (int64, error) {
+	return 0, fmt.Errorf("transactions of the region store are measured over its own client")
+}
 
 func main() {
 	kind := flag.String("kind", "", "etcd or tikv")
 	endpoints := flag.String("endpoints", "", "host:port,…")
-	op := flag.String("op", "put", "put or get")
+	op := flag.String("op", "put", "put, get, or txn: a put on condition, of keys that no other client has")
 	clients := flag.Int("clients", 64, "requests under way")
 	seconds := flag.Float64("seconds", 5, "of measuring, after a second of warming up")
 	valueBytes := flag.Int("value", 256, "bytes of a value")
@@ -77,12 +100,16 @@ func main() {
 			defer group.Done()
 			random := rand.New(rand.NewSource(int64(n) + 1))
 			value := make([]byte, *valueBytes)
+			revisions := map[int]int64{}
 			for time.Now().Before(end) {
 				random.Read(value)
 				started := time.Now()
 				var err error
 				if *op == "get" {
 					err = target.get(ctx, key(random.Intn(*keys)))
+				} else if *op == "txn" {
+					own := random.Intn(*keys / *clients)*(*clients) + n
+					revisions[own], err = target.txn(ctx, key(own), value, revisions[own])
 				} else {
 					err = target.put(ctx, key(random.Intn(*keys)), value)
 				}
