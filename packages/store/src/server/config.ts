@@ -17,7 +17,8 @@ export interface ServerConfig {
   readonly dataDir: string;
   readonly enableTtl: boolean;
   readonly pdEndpoints: readonly string[];
-  readonly log: { readonly level: LogLevel; readonly file: string; readonly format: "text" | "json"; readonly bytesMax: number };
+  /** The level may be changed while the store runs. */
+  readonly log: { level: LogLevel; readonly file: string; readonly format: "text" | "json"; readonly bytesMax: number };
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string; readonly allowedCommonNames: readonly string[] } | null;
   readonly capacityBytes: number;
   /** All values by their dotted keys. */
@@ -345,9 +346,10 @@ function finish(values: Map<string, Value>, warnings: string[]): ServerConfig {
 }
 
 /** As the file says it: for `/config`. Sizes and durations keep their units. */
-export function configDocument(config: ServerConfig): Record<string, unknown> {
+export function configDocument(config: ServerConfig, changed: Readonly<Record<string, Value>> = {}): Record<string, unknown> {
   const document: Record<string, unknown> = {};
-  for (const [key, value] of config.values) {
+  for (const [key, given] of config.values) {
+    const value = changed[key] ?? given;
     if (key === "log-level" || key === "log-file" || keys[key]?.kind === "any") continue;
     const path = key.split(".");
     let table = document;

@@ -7,6 +7,12 @@ export interface MetricSources {
   readonly leaderCount: () => number;
   readonly awakeCount: () => number;
   readonly raft: () => Readonly<RaftStoreStats>;
+  readonly snapshots: () => { readonly sending: number; readonly receiving: number; readonly installing: number };
+  readonly leaderlessCount: () => number;
+  readonly logFiles: () => number;
+  /** Bytes. */
+  readonly space: () => Promise<{ readonly capacity: number; readonly available: number; readonly usedSize: number }>;
+  readonly version: string;
   readonly runningCommands: () => number;
   readonly waitingLocks: () => number;
   readonly memoryLocks: () => number;
@@ -24,16 +30,31 @@ export interface StoreMetrics {
 export function createStoreMetrics(sources: MetricSources): StoreMetrics {
   const registry = new Registry();
   const registers = [registry];
-  const gauge = (name: string, help: string, labelNames: string[], set: (gauge: Gauge) => void) =>
+  const gauge = (name: string, help: string, labelNames: string[], set: (gauge: Gauge) => void | Promise<void>) =>
     new Gauge({
       name,
       help,
       labelNames,
       registers,
       collect() {
-        set(this);
+        return set(this);
       },
     });
+  gauge("tikv_server_info", "what runs here", ["version"], (each) => each.set({ version: sources.version }, 1));
+  gauge("tikv_store_size_bytes", "of the disk as it is told to the placement driver", ["type"], async (each) => {
+    const { capacity, available, usedSize } = await sources.space();
+    each.set({ type: "capacity" }, capacity);
+    each.set({ type: "available" }, available);
+    each.set({ type: "used" }, usedSize);
+  });
+  gauge("tikv_raftstore_snapshot_traffic_total", "snapshots under way", ["type"], (each) => {
+    const { sending, receiving, installing } = sources.snapshots();
+    each.set({ type: "sending" }, sending);
+    each.set({ type: "receiving" }, receiving);
+    each.set({ type: "applying" }, installing);
+  });
+  gauge("tikv_raftstore_leader_missing", "replicas that know of no leader", [], (each) => each.set(sources.leaderlessCount()));
+  gauge("raft_engine_log_file_count", "files of the Raft log", ["type"], (each) => each.set({ type: "append" }, sources.logFiles()));
   gauge("tikv_raftstore_region_count", "regions of this store, and those that it leads", ["type"], (each) => {
     each.set({ type: "region" }, sources.regionCount());
     each.set({ type: "leader" }, sources.leaderCount());

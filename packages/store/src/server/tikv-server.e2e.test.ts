@@ -102,7 +102,14 @@ describe("a store's process", { timeout: 60_000 }, () => {
     await says(store, "the store serves");
     expect(await page("/ready")).toBe("ok\n");
     expect(JSON.parse(await page("/config"))).toMatchObject({ server: { labels: { zone: "east", host: "h1" } } });
-    expect(await page("/metrics")).toContain('tikv_raftstore_region_count{type="leader"} 1');
+    const metrics = await page("/metrics");
+    for (const line of [
+      'tikv_raftstore_region_count{type="leader"} 1',
+      "tikv_raftstore_leader_missing 0",
+      'raft_engine_log_file_count{type="append"} 1',
+    ])
+      expect(metrics).toContain(line);
+    expect(metrics).toMatch(/tikv_store_size_bytes\{type="available"\} [1-9]/);
     const region = (JSON.parse(await page("/region/2")) ?? {}) as { epoch: { conf_ver: number; version: number }; role: string };
     expect(region.role).toBe("leader");
     const context = { region_id: 2, region_epoch: region.epoch };

@@ -147,6 +147,12 @@ export async function startTikvServer(
     awakeCount: () => store.awakeCount,
     raft: () => store.stats,
     runningCommands: () => transactions.scheduler.running,
+    snapshots: () => store.snapshots,
+    leaderlessCount: () =>
+      [...store.peers.values()].filter(({ isAsleep, isInitialized, raft }) => isInitialized && !isAsleep && raft.leader === 0).length,
+    logFiles: () => (phase === "serving" ? store.log.segmentCount : 0),
+    space: () => spaceOf(world, config, folder.engine),
+    version: storeVersion,
     waitingLocks: () => transactions.waits.count,
     memoryLocks: () => concurrency.heldLocks,
     memory: () => options.facts.memory(),
@@ -190,8 +196,12 @@ export async function startTikvServer(
             ...withTls,
             pages: {
               metrics: () => metrics.text(),
-              config: () => configDocument(config),
+              config: () => configDocument(config, { "log.level": config.log.level }),
               region: (id) => regionPage(store, id),
+              setLogLevel: (level) => {
+                log.warn("the log level is changed", { from: config.log.level, to: level });
+                config.log.level = level;
+              },
               notServing: () => (phase === "serving" ? null : phase),
               debug: () => ({
                 storeId: store.storeId,
