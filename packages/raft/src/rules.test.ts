@@ -1,0 +1,224 @@
+/** The small rules that larger ones rest on: each test is red when its rule is taken out. */
+import { describe, expect, test } from "vitest";
+import { committedIndex, countVotes, encodeChange } from "./core/membership.ts";
+import type { Raft } from "./core/raft.ts";
+import type { Entry, Membership, PeerId } from "./core/types.ts";
+import { data, elect, nothing, peer, settle, voters } from "./testing/peer.ts";
+
+const entry = (term: number, index: number): Entry => ({ term, index, kind: "normal", data });
+const has = (raft: Raft, from: PeerId, index: number, term = raft.term) =>
+  raft.step({ from, to: raft.id, term, kind: "appendAnswer", index, rejected: false });
+const hears = (raft: Raft, from: PeerId, context: number, term = raft.term) =>
+  raft.step({ from, to: raft.id, term, kind: "heartbeatAnswer", context });
+const append = (raft: Raft, term: number, prevIndex: number, prevTerm: number, entries: readonly Entry[], commit = 0) =>
+  raft.step({ from: 2, to: raft.id, term, kind: "append", prevIndex, prevTerm, entries, commit });
+const votes = (raft: Raft, term: number, kind: "vote" | "preVote" = "vote") =>
+  raft.step({ from: 3, to: raft.id, term, kind, lastIndex: 99, lastTerm: 99, isTransfer: false, priority: 0 });
+
+describe("majorities", () => {
+  test("R7: either half of a joint configuration can hold a decision up", () => {
+    const joint: Membership = { voters: [1, 2, 3], votersOutgoing: [3, 4, 5], learners: [6], learnersNext: [] };
+    expect(committedIndex(joint, (id) => (id >= 3 ? 10 : 4))).toBe(4);
+    expect(committedIndex(joint, (id) => (id <= 3 ? 10 : 4))).toBe(4);
+    expect(countVotes(joint, (id) => id >= 3 || undefined)).toBe("pending");
+    expect(countVotes(joint, (id) => (id <= 2 ? false : undefined))).toBe("lost");
+    expect(countVotes(joint, (id) => id >= 2 && id <= 4)).toBe("won");
+  });
+
+  test("R4: two of four are no majority, and a learner is none of it", () => {
+    const four = { ...voters(1, 2, 3, 4), learners: [5, 6, 7] };
+    expect(committedIndex(four, (id) => (id <= 2 || id >= 5 ? 10 : 4))).toBe(4);
+    expect(countVotes(four, (id) => id <= 2 || id >= 5)).toBe("lost");
+    expect(countVotes(four, (id) => id <= 2 || undefined)).toBe("pending");
+  });
+
+  test("R6: of five voters one answer confirms no round", () => {
+    const raft = peer(1, { membership: voters(1, 2, 3, 4, 5) });
+    raft.campaign();
+    for (const from of [2, 3]) raft.step({ from, to: 1, term: 1, kind: "preVoteAnswer", granted: true, ...nothing });
+    for (const from of [2, 3]) raft.step({ from, to: 1, term: 1, kind: "voteAnswer", granted: true, ...nothing });
+    for (const from of [2, 3]) has(raft, from, 1);
+    settle(raft);
+    has(raft, 2, 1);
+    raft.readIndex("a");
+    settle(raft);
+    hears(raft, 2, raft.round);
+    expect(raft.confirmedRound).toBeLessThan(raft.round);
+    expect(raft.takeReady().reads).toEqual([]);
+    hears(raft, 3, raft.round);
+    expect(raft.takeReady().reads).toEqual([{ index: 1, context: "a" }]);
+  });
+});
+
+describe("the follower's log", () => {
+  test("R2: what lies behind the entries of an append is not committed by it", () => {
+    const raft = peer(1, { terms: [1, 1, 2, 2], term: 2 });
+    append(raft, 3, 1, 1, [entry(1, 2)], 4);
+    settle(raft);
+    expect(raft.committed).toBe(2);
+  });
+
+  test("R2: an append that was overtaken by later ones takes nothing away", () => {
+    const raft = peer(1, { term: 1 });
+    append(raft, 1, 0, 0, [entry(1, 1), entry(1, 2), entry(1, 3)]);
+    settle(raft);
+    append(raft, 1, 0, 0, [entry(1, 1)]);
+    expect(settle(raft)).toMatchObject([{ kind: "appendAnswer", index: 1 }]);
+    expect(raft.lastIndex).toBe(3);
+  });
+
+  test("P2: a report about entries that were replaced since makes nothing durable, and what replaced them is handed out", () => {
+    const raft = peer(1, { term: 1 });
+    append(raft, 1, 0, 0, [entry(1, 1), entry(1, 2), entry(1, 3)]);
+    expect(raft.takeReady().entries).toHaveLength(3);
+    append(raft, 2, 1, 1, [entry(2, 2)]);
+    expect(raft.takeReady().entries).toEqual([entry(2, 2)]);
+    raft.persisted(3, 1);
+    append(raft, 3, 1, 1, [entry(3, 2), entry(3, 3)]);
+    raft.persisted(2, 2);
+    expect(raft.takeReady().entries).toEqual([entry(3, 2), entry(3, 3)]);
+    expect(raft.lastIndex).toBe(3);
+  });
+
+  test("a peer of a newer term tells whoever still leads or asks in an old one", () => {
+    const raft = peer(1, { terms: [1], term: 5, commit: 1 });
+    append(raft, 3, 1, 1, []);
+    expect(settle(raft)).toMatchObject([{ kind: "appendAnswer", to: 2, term: 5, index: 1 }]);
+    votes(raft, 3, "preVote");
+    expect(settle(raft)).toMatchObject([{ kind: "preVoteAnswer", to: 3, term: 5, granted: false }]);
+    votes(raft, 3);
+    expect(settle(raft)).toMatchObject([{ kind: "voteAnswer", to: 3, term: 5, granted: false }]);
+  });
+
+  test("no more is handed out to be applied than may be on its way", () => {
+    const raft = peer(1, { term: 1, applyingMax: 2 });
+    append(raft, 1, 0, 0, [entry(1, 1), entry(1, 2), entry(1, 3)], 2);
+    expect(raft.takeReady().committed).toHaveLength(2);
+    append(raft, 1, 3, 1, [entry(1, 4)], 4);
+    expect(raft.takeReady().committed).toEqual([]);
+    raft.reportApplied(2);
+    expect(raft.takeReady().committed.map(({ index }) => index)).toEqual([3, 4]);
+  });
+});
+
+describe("what a leader believes", () => {
+  const leader = () => {
+    const raft = peer(1);
+    elect(raft, 2);
+    has(raft, 2, 1);
+    settle(raft);
+    return raft;
+  };
+
+  test("an acknowledgement of more than it has is of another life of this log", () => {
+    const raft = leader();
+    has(raft, 2, 99);
+    has(raft, 3, 99);
+    settle(raft);
+    expect(raft.committed).toBe(1);
+    expect(raft.progress.get(2)?.match).toBe(1);
+  });
+
+  test("a refusal that was overtaken sends nothing twice", () => {
+    const raft = leader();
+    raft.propose(data);
+    settle(raft);
+    has(raft, 2, 2);
+    settle(raft);
+    raft.step({ from: 2, to: 1, term: 1, kind: "appendAnswer", index: 1, rejected: true, hintIndex: 0, hintTerm: 0 });
+    expect(settle(raft)).toEqual([]);
+    expect(raft.progress.get(2)).toMatchObject({ match: 2, next: 3, state: { kind: "replicate" } });
+  });
+
+  test("what is committed makes room for proposals", () => {
+    const raft = leader();
+    expect(raft.propose(new Uint8Array(90))).toMatchObject({ index: 2 });
+    expect(raft.propose(new Uint8Array(90))).toBe("busy");
+    settle(raft);
+    has(raft, 2, 2);
+    expect(raft.propose(new Uint8Array(90))).toMatchObject({ index: 3 });
+  });
+
+  test("R6: reads end with the leadership that they were asked of", () => {
+    const raft = leader();
+    raft.readIndex("old");
+    settle(raft);
+    raft.step({ from: 3, to: 1, term: 2, kind: "heartbeat", commit: 1, context: 0 });
+    settle(raft);
+    for (let tick = 0; tick < 20; tick++) raft.tick();
+    elect(raft, 2);
+    has(raft, 2, raft.lastIndex);
+    raft.ping();
+    settle(raft);
+    hears(raft, 2, raft.round);
+    expect(raft.role).toBe("leader");
+    expect(raft.takeReady().reads).toEqual([]);
+  });
+
+  test("R9: only a leader has a lease", () => {
+    const raft = leader();
+    expect(raft.mayLease).toBe(true);
+    raft.step({ from: 3, to: 1, term: 2, kind: "append", prevIndex: 1, prevTerm: 1, entries: [entry(2, 2)], commit: 2 });
+    settle(raft);
+    expect(raft.mayLease).toBe(false);
+  });
+});
+
+describe("who may stand for election", () => {
+  const change: Entry = { term: 1, index: 2, kind: "change", data: encodeChange({ steps: [{ kind: "remove", peer: 3 }] }) };
+
+  test("R7: nobody with a committed change of members that is not applied", () => {
+    const raft = peer(1, { terms: [1], entries: [change], term: 1 });
+    append(raft, 1, 2, 1, [], 2);
+    for (let tick = 0; tick < 30; tick++) raft.tick();
+    raft.step({ from: 2, to: 1, term: 1, kind: "timeoutNow" });
+    expect(raft.role).toBe("follower");
+    settle(raft);
+    for (let tick = 0; tick < 30; tick++) raft.tick();
+    expect(raft.role).toBe("preCandidate");
+  });
+
+  test("R7: nobody who is no voter, whatever the leader says", () => {
+    const raft = peer(4, { membership: { ...voters(1, 2, 3), learners: [4] }, term: 1 });
+    raft.step({ from: 1, to: 4, term: 1, kind: "timeoutNow" });
+    for (let tick = 0; tick < 30; tick++) raft.tick();
+    raft.campaign();
+    expect(raft.role).toBe("follower");
+    expect(settle(raft)).toEqual([]);
+  });
+});
+
+describe("promises", () => {
+  test("R9: what another log tells to be committed in a newer term ends no promise", () => {
+    const raft = peer(1, { terms: [1], term: 1 });
+    raft.step({ from: 2, to: 1, term: 1, kind: "heartbeat", commit: 1, context: 7 });
+    settle(raft);
+    expect(raft.learnCommitted([entry(1, 1), entry(2, 2)])).toBe(true);
+    expect(raft.term).toBe(2);
+    settle(raft);
+    votes(raft, 3);
+    expect(settle(raft)).toEqual([]);
+    for (let tick = 0; tick < 10; tick++) raft.tick();
+    settle(raft);
+    votes(raft, 4);
+    expect(settle(raft)).toMatchObject([{ kind: "voteAnswer", granted: true }]);
+  });
+
+  test("a leader whose log is not what is known to be committed leads no more", () => {
+    const raft = peer(1, { terms: [1], term: 1 });
+    elect(raft, 2);
+    expect(raft.learnCommitted([entry(1, 1), entry(3, 2)])).toBe(true);
+    expect(raft.role).toBe("follower");
+    expect(raft.term).toBe(3);
+  });
+
+  test("R9: who kept still for its restart, heard a leader, and then of a newer term, keeps still for that leader", () => {
+    const raft = peer(1, { term: 1, isRestarted: true });
+    raft.step({ from: 2, to: 1, term: 1, kind: "heartbeat", commit: 0, context: 7 });
+    raft.step({ from: 3, to: 1, term: 2, kind: "voteAnswer", granted: false, ...nothing });
+    settle(raft);
+    raft.endSilence(1);
+    votes(raft, 3);
+    expect(settle(raft)).toEqual([]);
+  });
+});
