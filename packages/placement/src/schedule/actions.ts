@@ -1,6 +1,8 @@
 /** What requests and turns do with operators: add them and ask the leader at once, scatter, split. */
 import { compareBytes } from "@skein/base";
+import { RpcError } from "@skein/rpc";
 import type { RegionId, RegionView } from "../core/model.ts";
+import { HeaderRefusal } from "../server/services.ts";
 import { splitPlan } from "./core/builder.ts";
 import type { RunningOperator } from "./core/controller.ts";
 import type { Operator } from "./core/operator.ts";
@@ -45,18 +47,33 @@ export async function scatterRegions(
   const failed: RegionId[] = [];
   for (const id of regionIds) {
     const region = state.services.cluster.region(id);
-    if (region === null) {
-      failed.push(id);
-      continue;
-    }
-    await state.ensureIds(8);
-    const context = state.context();
-    const plan = state.scatterer.scatter(context, region, group);
-    if (plan === null) continue;
-    if (!("operator" in plan) || !addAndPush(state, [plan.operator], context.nowMs)) failed.push(id);
+    if (region === null || (await scatterOne(state, region, group)) !== null) failed.push(id);
   }
   const done = regionIds.length - failed.length;
   return { finishedPercentage: regionIds.length === 0 ? 100 : Math.floor((100 * done) / regionIds.length), failedRegionIds: failed };
+}
+
+/** The older form of the request, for one region: why it cannot be is a status, whose words clients know. */
+export async function scatterRegion(
+  state: SchedulingState,
+  regionId: RegionId,
+  group: string,
+): Promise<{ readonly finishedPercentage: number; readonly failedRegionIds: readonly RegionId[] }> {
+  const region = state.services.cluster.region(regionId);
+  if (region === null) throw new HeaderRefusal("REGION_NOT_FOUND", "region not found");
+  const refusal = await scatterOne(state, region, group);
+  if (refusal !== null) throw new RpcError("unknown", refusal);
+  return { finishedPercentage: 100, failedRegionIds: [] };
+}
+
+/** Why it cannot be; null: the region is well where it is, or on its way. */
+async function scatterOne(state: SchedulingState, region: RegionView, group: string): Promise<string | null> {
+  await state.ensureIds(8);
+  const context = state.context();
+  const plan = state.scatterer.scatter(context, region, group);
+  if (plan === null) return null;
+  if (!("operator" in plan)) return plan.refusal;
+  return addAndPush(state, [plan.operator], context.nowMs) ? null : `the operator of region ${region.meta.id} was not added`;
 }
 
 /** Asks for splits at the keys and waits for them, a second at a time. */

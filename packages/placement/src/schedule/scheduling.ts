@@ -23,7 +23,7 @@ import { type HotRegionConfig, hotRegionDefaults } from "./core/schedulers/hot-r
 import { isPaused, noteTurn, runScheduler, type Scheduler } from "./core/schedulers/scheduler-set.ts";
 import { createStoreLimits, unlimitedRate } from "./core/store-limits.ts";
 import { isTiFlash } from "./core/store-facts.ts";
-import { addAndPush, scatterRegions, splitAt, wireStatus } from "./actions.ts";
+import { addAndPush, scatterRegion, scatterRegions, splitAt, wireStatus } from "./actions.ts";
 import { keepEvicted, loadSchedulers, pauseEvicted } from "./scheduler-admin.ts";
 import type { Removal, SchedulingState } from "./state.ts";
 import { routesOf } from "./routes/routes.ts";
@@ -98,8 +98,8 @@ export function createScheduling(policySource: PolicySource = () => null): Sched
     },
     scatter: async (request) => {
       if (state === null) return { finishedPercentage: 0, failedRegionIds: [] };
-      const ids = request.regions_id.length > 0 ? request.regions_id : [request.region_id];
-      return scatterRegions(state, ids, request.group);
+      if (request.regions_id.length === 0) return scatterRegion(state, request.region_id, request.group);
+      return scatterRegions(state, request.regions_id, request.group);
     },
     splitRegions: async (keys, retriesMax) =>
       state === null ? { finishedPercentage: 0, regionIds: [] } : splitAt(state, keys, retriesMax),

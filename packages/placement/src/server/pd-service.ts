@@ -257,7 +257,7 @@ export function pdServices(options: PdServiceOptions): readonly (Implementation 
         return { header, finished_percentage: finishedPercentage, failed_regions_id: failedRegionIds };
       } catch (error) {
         // A status with these words, which clients pass on.
-        throw error instanceof RpcError ? error : new RpcError("unknown", detailOf(error), error);
+        throw error instanceof RpcError || error instanceof HeaderRefusal ? error : new RpcError("unknown", detailOf(error), error);
       }
     }),
     GetOperator: unary(m.GetOperator, ({ region_id }) => {

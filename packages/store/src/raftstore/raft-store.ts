@@ -142,6 +142,8 @@ export function identIn(engine: EngineReader): StoreIdent | null {
 
 /** For a placement driver to serve a cluster that was just bootstrapped. */
 const servedTriesMax = 100;
+/** Regions that a refused epoch is told besides the one that was meant: each is some hundred bytes. */
+const siblingsMax = 128;
 const servedTryMs = 100;
 
 export class RaftStore implements RegionKv, AsyncDisposable {
@@ -280,7 +282,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     }
     await this.#clearGaps();
     const handlers = {
-      onMessage: (envelope: Envelope) => this.#onEnvelope(envelope),
+      onMessage: (envelope: Envelope) => this.deliver(envelope),
       onSnapshot: (header: Uint8Array, chunks: AsyncIterable<Uint8Array>) => this.snapshots.receive(header, chunks),
       onUnreachable: (storeId: number) => this.#onUnreachable(storeId),
     };
@@ -422,7 +424,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     return peer;
   }
 
-  #addPeer(region: Region, peerId: number, applyState: typeof initialApplyState, isRestarted: boolean): Peer {
+  #addPeer(region: Region, peerId: number, applyState: typeof initialApplyState, isRestarted: boolean, promiseTicks = 0): Peer {
     const log = this.log.ensure(region.id, applyState.truncated);
     const fits = this.log.begin(log, applyState.truncated);
     assert(fits && log.lastIndex >= applyState.applied, `the log of region ${region.id} ends before what is applied`);
@@ -434,6 +436,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       log,
       applyState,
       isRestarted,
+      promiseTicks,
       options: this.options,
       draw: (limit) => this.world.random.below(limit),
     });
@@ -556,18 +559,10 @@ export class RaftStore implements RegionKv, AsyncDisposable {
 
   #checkVersion(peer: Peer, version: number): void {
     if (version === peer.region.version) return;
-    // With its neighbours: a client that comes from before a split learns of all parts.
-    const current = [peer.region];
-    const end = peer.region.endKey;
-    const [before, after] = [peer.region.startKey, end];
-    for (const other of this.ranges) {
-      if (
-        other !== peer &&
-        (compareBytes(other.region.endKey, before) === 0 || (after.length > 0 && compareBytes(other.region.startKey, after) === 0))
-      )
-        if (other.region.endKey.length > 0 || compareBytes(other.region.startKey, after) === 0) current.push(other.region);
-      if (current.length >= 3) break;
-    }
+    // With its neighbours: a client that comes from before splits learns of all parts. A region that is split keeps the last of them,
+    // and each part raises the version by one.
+    const missed = Math.min(Math.max(peer.region.version - version, 1), siblingsMax);
+    const current = this.ranges.around(peer, missed, 1).map(({ region }) => region);
     throw new RegionError({ kind: "epochNotMatch", current }, `the epoch of region ${peer.regionId} has moved on`);
   }
 
@@ -809,7 +804,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
 
   // ── messages ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #onEnvelope(envelope: Envelope): void {
+  /** Of another store. */
+  deliver(envelope: Envelope): void {
     if (this.#isClosed || envelope.to.storeId !== this.storeId) return;
     const { content, regionId, from, to } = envelope;
     let peer = this.peers.get(regionId);
@@ -942,7 +938,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   #tellBegan(peer: Peer, to: PeerAddress, life: number, answers: number): void {
     const { confVer, version } = peer.region;
     const from = { id: peer.id, storeId: this.storeId };
-    this.transport.send({ regionId: peer.regionId, from, to, epoch: { confVer, version }, content: { kind: "began", life, answers } });
+    this.transport.send({ regionId: peer.regionId, from, to, epoch: { confVer, version }, content: { kind: "began", life, answers, term: peer.bornTerm } });
     this.#flushSoon();
   }
 
@@ -950,16 +946,22 @@ export class RaftStore implements RegionKv, AsyncDisposable {
    * Members that begin after a restart ask each other who leads (SPEC S11). When nobody does they need not wait until what they
    * may have promised in their last lives is over. Whoever knows of another membership, or of a leader outside of it, keeps still.
    */
-  #onBegan(peer: Peer, { from, to, epoch }: Envelope, { life, answers }: Extract<Envelope["content"], { kind: "began" }>): void {
+  #onBegan(peer: Peer, { from, to, epoch }: Envelope, { life, answers, term }: Extract<Envelope["content"], { kind: "began" }>): void {
     const { region, raft } = peer;
     if (to.id !== peer.id || !peer.isInitialized || peer.kind === "applying" || peerById(region, from.id) === undefined) return;
     if (epoch.confVer !== region.confVer || peer.log.hasChangeAfter(peer.applied)) return;
+    if (life !== 0) {
+      peer.othersBegan = true;
+      raft.leaderGone(from.id, term);
+    }
     if (answers === this.#lifeNumber) peer.notLeading?.add(from.id);
     const asks = peer.notLeading !== null && !peer.notLeading.has(from.id) ? this.#lifeNumber : 0;
     const isLed = peer.isLeader || (raft.leader !== 0 && peerById(region, raft.leader) === undefined);
     if (life !== 0 && !isLed && peer.writesPending === 0) this.#tellBegan(peer, from, asks, life);
     if (peer.notLeading === null || !region.peers.every(({ id }) => id === peer.id || peer.notLeading?.has(id) === true)) return;
     peer.notLeading = null;
+    // Those who did not restart have forgotten by now that it led them.
+    if (!peer.othersBegan) return raft.endSilence(1);
     // One after the other, another one first in each region: leaders are spread, and votes are not.
     const voters = [...membershipOf(region).voters].sort((a, b) => a - b);
     const place = (voters.indexOf(peer.id) + region.id) % Math.max(1, voters.length);
@@ -1455,7 +1457,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       if (there !== undefined && (there.isInitialized || there.id > own.id || there.isInstalling)) continue;
       const bytes = this.engine.get("local", regionStateKey(region.id));
       if (bytes === null || decodeRegionState(bytes).kind !== "normal" || decodeRegionState(bytes).peerId !== own.id) continue;
-      // A peer without data may have voted already: its term and vote are in the log, and stay.
+      // A peer without data may have voted already: its term and vote are in the log, and stay. So does what it promised a leader.
       if (there !== undefined) this.#forget(there);
       if (there !== undefined) {
         // What it said last, and where its log began, may be on their way to the disk; what the child says comes after it.
@@ -1464,7 +1466,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
         this.log.reset(this.#batch, log, log.base);
         this.log.hardState(this.#batch, log, log.hardState);
       }
-      const child = this.#addPeer(region, own.id, initialApplyState, this.#mayHaveForgotten(region.id));
+      const promiseTicks = there?.raft.promiseTicks ?? 0;
+      const child = this.#addPeer(region, own.id, initialApplyState, this.#mayHaveForgotten(region.id), promiseTicks);
       child.approximateBytes = peer.approximateBytes;
       child.approximateKeys = peer.approximateKeys;
       if (isLeader && own.role !== "learner") child.raft.campaign();

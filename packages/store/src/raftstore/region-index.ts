@@ -40,6 +40,21 @@ export class RegionIndex<T extends { readonly region: Region }> {
     return out;
   }
 
+  /** The item itself, then those right before it and right behind it, nearest first; where a range is of no item, they end. */
+  around(item: T, beforeMax: number, behindMax: number): T[] {
+    const out = [item];
+    const at = this.#after(item.region.startKey) - 1;
+    if (this.#items[at] !== item) return out;
+    for (let i = at - 1; i >= 0 && i >= at - beforeMax && this.#touch(i); i--) out.push(this.#items[i] as T);
+    for (let i = at + 1; i < this.#items.length && i <= at + behindMax && this.#touch(i - 1); i++) out.push(this.#items[i] as T);
+    return out;
+  }
+  /** Whether the one at a place ends where the next one begins. */
+  #touch(at: number): boolean {
+    const [left, right] = [this.#items[at] as T, this.#items[at + 1] as T];
+    return left.region.endKey.length > 0 && compareBytes(left.region.endKey, right.region.startKey) === 0;
+  }
+
   add(item: T): void {
     assert(this.overlapping(item.region).length === 0, `region ${item.region.id} overlaps another one of this store`);
     this.#items.splice(this.#after(item.region.startKey), 0, item);
