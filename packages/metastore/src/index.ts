@@ -3,6 +3,7 @@ export { type ClusterMember, type EtcdCluster, initialClusterOf, openEtcdCluster
 export { type EtcdMember, type EtcdMemberOptions, startEtcdMember } from "./etcd/etcd-member.ts";
 export { etcdServices, type EtcdServiceOptions } from "./etcd/etcd-services.ts";
 export { metastoreErrors } from "./errors.ts";
+export { selectionOf } from "./etcd/convert.ts";
 export { type FollowStep, follow } from "./follow.ts";
 export { decodeHexKey, hexKey, hexPrefix } from "./hex-key.ts";
 export { type MemberStore, type MemberStoreOptions, openMemberStore } from "./member-store.ts";

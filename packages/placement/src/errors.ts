@@ -122,6 +122,7 @@ export const pdErrors = {
     (count: number, most: number) => `a store has ${count} labels, the most is ${most}`,
     "Please keep the labels that rules and location labels name.",
   ),
+  externalTimestamp: pd(63037, (why: string) => `the external timestamp ${why}`, "Please take one between the last one and now."),
   /** A feature of the original that this program does not have. `instead` is a whole sentence: what to do. */
   unsupported: pd(63036, (what: string, instead: string) => `[PD:skein:ErrUnsupported]${what} is not supported. ${instead}`),
 };

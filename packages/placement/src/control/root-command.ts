@@ -4,6 +4,7 @@ import type { Command } from "./command.ts";
 import {
   checkerCommand,
   clusterCommand,
+  gcStateCommand,
   healthCommand,
   hotCommand,
   logCommand,
@@ -15,6 +16,14 @@ import {
 } from "./commands/cluster.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { configCommand } from "./commands/config.ts";
+import {
+  keyspaceCommand,
+  keyspaceGroupCommand,
+  maintenanceCommand,
+  pluginCommand,
+  resourceManagerCommand,
+  unsafeCommand,
+} from "./commands/others.ts";
 import { operatorCommand } from "./commands/operator.ts";
 import { regionCommand } from "./commands/region.ts";
 import { schedulerCommand } from "./commands/scheduler.ts";
@@ -40,21 +49,28 @@ export const rootCommand: Command = {
     clusterCommand,
     completionCommand(() => rootCommand),
     configCommand([placementRulesCommand]),
+    gcStateCommand,
     healthCommand,
     hotCommand,
+    keyspaceCommand,
+    keyspaceGroupCommand,
     labelCommand,
     logCommand,
+    maintenanceCommand,
     memberCommand,
     minResolvedCommand,
     operatorCommand,
     pingCommand,
+    pluginCommand,
     regionCommand,
+    resourceManagerCommand,
     safePointCommand,
     schedulerCommand,
     checkerCommand,
     storeCommand,
     storesCommand,
     tsoCommand,
+    unsafeCommand,
     { usage: "exit", about: "leave the prompt", run: async () => {} },
   ],
 };

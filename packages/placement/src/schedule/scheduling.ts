@@ -21,9 +21,10 @@ import { kindsText } from "./core/operator-text.ts";
 import { createScatterer } from "./core/schedulers/scatter.ts";
 import { type HotRegionConfig, hotRegionDefaults } from "./core/schedulers/hot-region.ts";
 import { isPaused, noteTurn, runScheduler, type Scheduler } from "./core/schedulers/scheduler-set.ts";
-import { createStoreLimits, unlimitedRate } from "./core/store-limits.ts";
+import { createStoreLimits, type LimitScene, type LimitType, unlimitedRate } from "./core/store-limits.ts";
 import { isTiFlash } from "./core/store-facts.ts";
 import { addAndPush, scatterRegion, scatterRegions, splitAt, wireStatus } from "./actions.ts";
+import { createHotHistory, keepHotHistory } from "./hot-history.ts";
 import { keepEvicted, loadSchedulers, pauseEvicted } from "./scheduler-admin.ts";
 import type { Removal, SchedulingState } from "./state.ts";
 import { routesOf } from "./routes/routes.ts";
@@ -74,6 +75,7 @@ export function createScheduling(policySource: PolicySource = () => null): Sched
         { once: true },
       );
       void loop(services.world, made, signal);
+      if (services.folder !== "") void keepHotHistory(made, signal);
     },
     routes: (): readonly HttpRoute[] => routesOf(() => state),
     onRegionHeartbeat: (region): RegionAction | null => {
@@ -84,6 +86,19 @@ export function createScheduling(policySource: PolicySource = () => null): Sched
     },
     onStoreHeartbeat: (store, stats) => {
       if (state !== null) takeStoreLoad(state, store, stats);
+    },
+    onBuckets: ({ region_id: regionId, version, keys, stats, period_in_ms: periodMs }) => {
+      if (state === null || state.services.cluster.region(regionId) === null) return;
+      state.buckets.report({
+        regionId,
+        version,
+        keys,
+        periodMs,
+        readBytes: stats?.read_bytes ?? [],
+        readKeys: stats?.read_keys ?? [],
+        writtenBytes: stats?.write_bytes ?? [],
+        writtenKeys: stats?.write_keys ?? [],
+      });
     },
     onSplitAsked: (ask: SplitAsk) => {
       if (state === null) return;
@@ -224,6 +239,8 @@ function createState(services: PdServices, policySource: PolicySource): Scheduli
     limits,
     hot,
     buckets,
+    history: createHotHistory(services.world, services.folder === "" ? "" : `${services.folder}/hot-region`),
+    limitScenes: new Map<LimitType, LimitScene>(),
     schedulers,
     scatterer: createScatterer(),
     checkerPauses: new Map<CheckerName, number>(),

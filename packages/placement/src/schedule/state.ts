@@ -8,7 +8,8 @@ import type { HotBuckets } from "./core/hot-buckets.ts";
 import type { HotCache } from "./core/hot-cache.ts";
 import type { Scatterer } from "./core/schedulers/scatter.ts";
 import type { Scheduler } from "./core/schedulers/scheduler-set.ts";
-import type { StoreLimits } from "./core/store-limits.ts";
+import type { LimitScene, LimitType, StoreLimits } from "./core/store-limits.ts";
+import type { HotHistory } from "./hot-history.ts";
 
 export interface Removal {
   readonly sinceMs: number;
@@ -21,6 +22,8 @@ export interface SchedulingState {
   readonly limits: StoreLimits;
   readonly hot: HotCache;
   readonly buckets: HotBuckets;
+  readonly history: HotHistory;
+  readonly limitScenes: Map<LimitType, LimitScene>;
   readonly schedulers: Map<string, Scheduler>;
   readonly scatterer: Scatterer;
   /** Until when, wall time. */

@@ -10,8 +10,11 @@ import { configJson, defaultConfigJson, logLevelOf, type PdConfig, sectionForms 
 import { forever } from "./gc-states.ts";
 import { HttpRefusal, type HttpRoute, inputRefusal, json, type PdHttpAnswer, type PdHttpRequest, refusal } from "./http-routes.ts";
 import type { Member, Members } from "./members.ts";
+import { keyspaceRoutes } from "./keyspaces.ts";
 import { metricsText } from "./metrics.ts";
 import type { Pd } from "./pd.ts";
+import { type ResourceControl, resourceControlRoutes } from "./resource-control.ts";
+import { unservedRoutes } from "./unserved-routes.ts";
 
 export interface ApiOptions {
   readonly world: World;
@@ -23,6 +26,7 @@ export interface ApiOptions {
   readonly leaderStarts: () => number;
   readonly residentBytes: () => number;
   readonly log: { level: LogLevel };
+  readonly control: ResourceControl;
   /** Ends this member's lead; the next one is `next` when it is given. */
   readonly resign: (next: string | null) => Promise<void>;
   /** Whether a member answers. */
@@ -32,7 +36,15 @@ export interface ApiOptions {
 const v1 = "/pd/api/v1";
 
 export function processRoutes(options: ApiOptions): readonly HttpRoute[] {
-  return [...memberRoutes(options), ...clusterRoutes(options), ...configRoutes(options), ...adminRoutes(options)];
+  return [
+    ...memberRoutes(options),
+    ...clusterRoutes(options),
+    ...configRoutes(options),
+    ...adminRoutes(options),
+    ...keyspaceRoutes(() => options.pd.bootstrapTimeNs),
+    ...resourceControlRoutes(options.control),
+    ...unservedRoutes(),
+  ];
 }
 
 function memberJson(member: Member, isFull = true): Readonly<Record<string, unknown>> {
@@ -474,6 +486,32 @@ function adminRoutes({ world, pd, config, log }: ApiOptions): readonly HttpRoute
         return json("The region is removed from server cache.");
       },
     },
+    {
+      method: "DELETE",
+      path: `${v1}/admin/storage/region/:id`,
+      handle: ({ params }) => {
+        const id = uintOf(params["id"] ?? "");
+        if (!pd.dropRegion(id)) throw refusal(404, `[PD:region:ErrRegionNotFound]region ${id} not found`);
+        return json("The region is removed from server cache and region meta storage.");
+      },
+    },
+    {
+      method: "GET",
+      path: `${v1}/admin/cluster/markers/snapshot-recovering`,
+      isEarly: true,
+      handle: async () => json({ marked: await pd.isSnapshotRecovering() }),
+    },
+    ...(["POST", "DELETE"] as const).map(
+      (method): HttpRoute => ({
+        method,
+        path: `${v1}/admin/cluster/markers/snapshot-recovering`,
+        isEarly: true,
+        handle: async () => {
+          await pd.markSnapshotRecovering(method === "POST");
+          return { status: 200, text: "", type: "text/plain; charset=UTF-8" };
+        },
+      }),
+    ),
     {
       method: "DELETE",
       path: `${v1}/admin/cache/regions`,

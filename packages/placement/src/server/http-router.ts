@@ -105,7 +105,10 @@ async function answer(options: RouterOptions, root: Node, request: IncomingMessa
     if (body === "too large") return write(response, { status: 413, text: "request body too large\n" });
     if (body === "no room") return write(response, { status: 503, text: "too many requests with large bodies: try again\n" });
     const isLocal = route.isLocal === true || header(request, followerHeader) === "true";
-    if (!isLocal && !options.isLeader()) return await forward(options, request, body, response);
+    if (!isLocal && !options.isLeader()) {
+      const url = await elsewhere(options, request);
+      if (url !== null) return await forward(options, url, request, body, response);
+    }
     if (route.isEarly !== true && !options.pd.isServing) throw pdErrors.notBootstrapped([]);
     write(response, await route.handle(requestOf(options, request, found, query, body, controller.signal)));
   } catch (error) {
@@ -205,13 +208,23 @@ function write(response: ServerResponse, given: PdHttpAnswer): void {
   response.end(text);
 }
 
-async function forward(options: RouterOptions, request: IncomingMessage, body: Uint8Array, response: ServerResponse): Promise<void> {
+/** Where the leader listens. Null: this member leads by now, as one that is alone does a moment after it gave the lead up. */
+async function elsewhere(options: RouterOptions, request: IncomingMessage): Promise<string | null> {
   if (header(request, redirectorHeader) !== "")
-    return write(response, { status: 500, text: "redirect to not leader\n", type: "text/plain; charset=utf-8" });
+    throw new HttpRefusal({ status: 500, text: "redirect to not leader\n", type: "text/plain; charset=utf-8" });
   const url = await options.leaderUrl();
-  if (options.isLeader() || url === null) {
-    return write(response, { status: 503, json: "no leader" });
-  }
+  if (options.isLeader()) return null;
+  if (url === null) throw new HttpRefusal({ status: 503, json: "no leader" });
+  return url;
+}
+
+async function forward(
+  options: RouterOptions,
+  url: string,
+  request: IncomingMessage,
+  body: Uint8Array,
+  response: ServerResponse,
+): Promise<void> {
   const target = new URL(url);
   const isTls = target.protocol === "https:";
   const port = Number(target.port === "" ? (isTls ? 443 : 80) : target.port);

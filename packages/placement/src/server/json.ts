@@ -14,6 +14,11 @@ export function goJson(value: unknown, isCompact = false): string {
   return isCompact ? escaped : `${escaped}\n`;
 }
 
+/** Indented by four and without a newline, as newer parts of the original answer. */
+export function goJsonWide(value: unknown): string {
+  return goJson(value).trimEnd().replace(/^( +)/gm, "$1$1");
+}
+
 /** As Go's decoder has it. */
 const depthMax = 10_000;
 /** Numbers that may be beyond 2^53, outside of strings; sometimes something in a string looks so, too. */

@@ -18,7 +18,9 @@ import { campaignForLead, leaderKey, type Leadership } from "./leadership.ts";
 import { type Member, Members } from "./members.ts";
 import { openMetadata } from "./metadata-store.ts";
 import { Pd } from "./pd.ts";
+import { metaServices } from "./meta-services.ts";
 import { pdServices } from "./pd-service.ts";
+import { createResourceControl } from "./resource-control.ts";
 import { openRegionStorage, type RegionStorage } from "./region-storage.ts";
 import type { PdComponent } from "./services.ts";
 
@@ -109,6 +111,7 @@ class PdProcess implements PdServer {
       clusterId,
       file: config.dynamic,
       storage: this.#storage,
+      folder: config.dataDir,
       components: this.#options.components,
       tsoUpdateIntervalMs: config.tsoUpdateIntervalMs,
       tsoWindowMs: config.tsoSaveIntervalMs,
@@ -146,8 +149,10 @@ class PdProcess implements PdServer {
       },
       ...(tls === undefined ? {} : { tls }),
     });
+    const control = createResourceControl(parts.store, async (operations) => void (await pd.metadata.transaction([], operations)));
     router.add(
       processRoutes({
+        control,
         world,
         pd,
         members,
@@ -166,6 +171,7 @@ class PdProcess implements PdServer {
       world,
       pd,
       members,
+      store: parts.store,
       clientUrls: [...config.clientUrls, ...config.advertiseClientUrls],
       ...(tls === undefined ? {} : { tls }),
     });
@@ -182,7 +188,7 @@ class PdProcess implements PdServer {
           host: hostname.replace(/^\[|\]$/g, ""),
           port: Number(port),
           ...(tls === undefined ? {} : { tls: { ...tls, allowedCommonNames: config.tls?.certAllowedCn ?? [] } }),
-          services: [...own, ...etcd],
+          services: [...own, ...metaServices({ pd, store: parts.store, control }), ...etcd],
           http: router.listener,
           limits: { connectionsMax: 10_000, headerBytesMax: 64 * 1024 },
         }),

@@ -16,11 +16,12 @@ import {
 import { isCodedError, type TlsFiles } from "@skein/base";
 import { detailOf, pdErrors } from "../errors.ts";
 import type { RegionView } from "../core/model.ts";
+import { createGlobalConfig } from "./global-config.ts";
 import { health } from "./health.ts";
 import * as pdpb from "../wire/pdpb.ts";
-import { resourceManager } from "../wire/resource_manager.ts";
 import { heartbeatOf, leaderOf, regionAnswer, statsMessage } from "./convert.ts";
 import { nodeStateNames, storeMessage } from "../wire/convert.ts";
+import type { Metastore } from "@skein/metastore";
 import { forever } from "./gc-states.ts";
 import type { Member, Members } from "./members.ts";
 import type { Pd } from "./pd.ts";
@@ -31,6 +32,7 @@ export interface PdServiceOptions {
   readonly world: World;
   readonly pd: Pd;
   readonly members: Members;
+  readonly store: Metastore;
   readonly clientUrls: readonly string[];
   readonly tls?: TlsFiles;
 }
@@ -43,6 +45,7 @@ type Asked = { readonly header: { readonly cluster_id: bigint } | null };
 
 export function pdServices(options: PdServiceOptions): readonly (Implementation & Disposable)[] {
   const { pd, members, world } = options;
+  const globalConfig = createGlobalConfig(options.store);
   const header = { cluster_id: pd.clusterId };
   const failure = (type: pdpb.ErrorType, message: string) => ({ header: { cluster_id: pd.clusterId, error: { type, message } } });
   const isOwn = (host: string) => options.clientUrls.some((url) => sameHost(url, host));
@@ -296,7 +299,13 @@ export function pdServices(options: PdServiceOptions): readonly (Implementation 
       pd.reportMinResolved(store_id, min_resolved_ts);
       return { header };
     }),
-    ReportBuckets: () => ({ message: () => {} }),
+    // A stream without answers: what cannot be taken is passed over, the next report comes soon.
+    ReportBuckets: () => ({
+      message: ({ header: asked, buckets }) => {
+        if (buckets === null || !pd.isServing || asked?.cluster_id !== pd.clusterId) return;
+        for (const component of pd.components) component.onBuckets?.(buckets);
+      },
+    }),
     GetMinTS: unary(
       m.GetMinTS,
       () => {
@@ -306,7 +315,36 @@ export function pdServices(options: PdServiceOptions): readonly (Implementation 
       },
       true,
     ),
-    IsSnapshotRecovering: unary(m.IsSnapshotRecovering, () => ({ header, marked: false }), true),
+    SplitAndScatterRegions: unary(m.SplitAndScatterRegions, async ({ split_keys, group, retry_limit }) => {
+      const splitter = pd.components.find((component) => component.splitRegions !== undefined);
+      const scatter = pd.components.find((component) => component.scatter !== undefined);
+      if (splitter?.splitRegions === undefined || scatter?.scatter === undefined) throw pdErrors.notServed(["splitting of regions"]);
+      const split = await splitter.splitRegions(split_keys, retry_limit);
+      // What comes to lie left and right of the new borders.
+      const known = split_keys.map((key) => pd.cluster.regionByKey(key)).filter((region) => region !== null);
+      const ids = new Set(known.map(({ meta }) => meta.id));
+      for (const { meta } of known) {
+        const { previous } = pd.cluster.neighbours(meta.id);
+        if (previous !== null) ids.add(previous.meta.id);
+      }
+      const request = pdpb.ScatterRegionRequest.decode(pdpb.ScatterRegionRequest.encode({ regions_id: [...ids], group, retry_limit }));
+      const scattered = ids.size === 0 ? { finishedPercentage: 100 } : await scatter.scatter(request);
+      return {
+        header,
+        split_finished_percentage: split.finishedPercentage,
+        scatter_finished_percentage: scattered.finishedPercentage,
+        regions_id: split.regionIds,
+      };
+    }),
+    StoreGlobalConfig: (request) => globalConfig.store(request),
+    LoadGlobalConfig: (request) => globalConfig.load(request),
+    WatchGlobalConfig: (call) => globalConfig.watch(call),
+    SetExternalTimestamp: unary(m.SetExternalTimestamp, async ({ timestamp }) => {
+      await pd.setExternalTimestamp(timestamp);
+      return { header };
+    }),
+    GetExternalTimestamp: unary(m.GetExternalTimestamp, async () => ({ header, timestamp: await pd.externalTimestamp() })),
+    IsSnapshotRecovering: unary(m.IsSnapshotRecovering, async () => ({ header, marked: await pd.isSnapshotRecovering() }), true),
   });
 
   function regionHeartbeats(call: StreamCall<pdpb.RegionHeartbeatResponse>): StreamListener<pdpb.RegionHeartbeatRequest> {
@@ -341,7 +379,6 @@ export function pdServices(options: PdServiceOptions): readonly (Implementation 
     };
   }
 
-  const silent = implement(resourceManager, { AcquireTokenBuckets: () => ({ message: () => {} }) });
   const alive = implement(health, {
     Check: () => ({ status: "SERVING" }),
     Watch: (call) => ({ message: () => void call.send({ status: "SERVING" }) }),
@@ -350,7 +387,7 @@ export function pdServices(options: PdServiceOptions): readonly (Implementation 
     for (const client of clients.values()) client.close();
     clients.clear();
   };
-  return [placement, silent, alive].map((implementation) => ({ ...implementation, [Symbol.dispose]: close }));
+  return [placement, alive].map((implementation) => ({ ...implementation, [Symbol.dispose]: close }));
 }
 
 export function memberMessage(member: Member): Input<pdpb.Member> {

@@ -53,6 +53,8 @@ export interface PdOptions {
   readonly clusterId: bigint;
   readonly file: DynamicConfig;
   readonly storage: RegionStorage;
+  /** Where components keep what may be lost; default: nowhere. */
+  readonly folder?: string;
   readonly components: readonly PdComponent[];
   readonly tsoUpdateIntervalMs: number;
   readonly tsoWindowMs: number;
@@ -67,6 +69,8 @@ const storeKey = (id: StoreId) => `raft/s/${String(id).padStart(20, "0")}`;
 const weightKey = (id: StoreId, what: "leader" | "region") => `schedule/store_weight/${String(id).padStart(20, "0")}/${what}`;
 const checkStoresMs = 10_000;
 const minResolvedKey = "raft/min_resolved_ts";
+const externalKey = "external_timestamp";
+const recoveringKey = "cluster/markers/snapshot-recovering";
 
 export class Pd implements PdServices, StoreAdmin, OperatorSink {
   readonly world: World;
@@ -134,6 +138,9 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
   }
   get operators(): OperatorSink {
     return this;
+  }
+  get folder(): string {
+    return this.#options.folder ?? "";
   }
   get isServing(): boolean {
     return this.#isServing;
@@ -571,6 +578,41 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
       if (least === null || own < least) least = own;
     }
     return least !== null && least > this.#minResolvedTs ? least : this.#minResolvedTs;
+  }
+
+  /** A timestamp that somebody else sets and reads, for reads at one common time; 0 before it was set. */
+  async externalTimestamp(): Promise<bigint> {
+    return u64Of(externalKey, await this.metadata.get(externalKey));
+  }
+
+  /** Only forward, and never beyond the time that timestamps have reached. */
+  setExternalTimestamp(timestamp: bigint): Promise<void> {
+    return this.#inTurn(async () => {
+      const now = this.tso.take(1);
+      if (now === null) throw pdErrors.tsoTimeout([]);
+      if (timestamp > (BigInt(now.physical) << 18n) + BigInt(now.logical))
+        throw pdErrors.externalTimestamp(["should not be larger than global ts"]);
+      if (timestamp <= (await this.externalTimestamp())) throw pdErrors.externalTimestamp(["should be larger than now"]);
+      await this.metadata.put(externalKey, u64Bytes(timestamp));
+    });
+  }
+
+  /** Set by who restores the cluster from snapshots of its disks: stores ask, and wait. */
+  async isSnapshotRecovering(): Promise<boolean> {
+    return (await this.metadata.get(recoveringKey)) !== null;
+  }
+
+  async markSnapshotRecovering(isRecovering: boolean): Promise<void> {
+    if (isRecovering) await this.metadata.put(recoveringKey, "on");
+    else await this.metadata.delete(recoveringKey);
+  }
+
+  /** Drops what is known of a region, also what is kept of it for the next start. False: it is not known. */
+  dropRegion(id: RegionId): boolean {
+    const isKnown = this.cluster.region(id) !== null;
+    this.#options.storage.delete(id);
+    this.regions.forget(id);
+    return isKnown;
   }
 
   async #keepMinResolved(): Promise<void> {

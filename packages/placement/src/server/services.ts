@@ -31,6 +31,8 @@ export interface PdServices {
   readonly isServing: boolean;
   /** Wall time at which this member became the leader. */
   readonly leaderSinceMs: number;
+  /** A folder of this member's own, for what may be lost with it; "" when it has none. */
+  readonly folder: string;
 }
 
 /** Metadata under `/pd/<cluster id>/`. All writes hold only while this member leads; throws `pdErrors.notLeader` else. */
@@ -138,6 +140,8 @@ export interface PdComponent {
   answerStoreHeartbeat?(request: pdpb.StoreHeartbeatRequest, answer: StoreHeartbeatAnswer): void;
   /** Throws `HeaderRefusal` when no split may be; null lets it be. */
   refuseSplit?(region: metapb.Region): string | null;
+  /** What a store tells of the parts of its regions. */
+  onBuckets?(buckets: metapb.Buckets): void;
   /** New regions of a split that was granted. */
   onSplitAsked?(ask: SplitAsk): void;
   /** Throws when it cannot be done: the text becomes the status's. */

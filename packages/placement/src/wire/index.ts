@@ -2,6 +2,7 @@
 import { peerMessage, peerOf, regionMessage, regionOf, storeMessage, storeOf } from "./convert.ts";
 import * as eraftpb from "./eraftpb.ts";
 import * as keyspacepb from "./keyspacepb.ts";
+import * as meta_storagepb from "./meta_storagepb.ts";
 import * as metapb from "./metapb.ts";
 import * as pdpb from "./pdpb.ts";
 import * as raft_serverpb from "./raft_serverpb.ts";
@@ -11,6 +12,7 @@ import * as resource_manager from "./resource_manager.ts";
 export {
   eraftpb,
   keyspacepb,
+  meta_storagepb,
   metapb,
   pdpb,
   peerMessage,

@@ -1,5 +1,5 @@
-/** The stream of resource control that clients open and leave silent. */
-import { bool, double, duplex, embed, i64, many, message, names, service, text, u64 } from "@skein/rpc";
+/** Resource control: groups and their settings, and the stream of tokens. */
+import { bool, double, duplex, embed, i64, many, message, names, service, text, u32, u64, unary } from "@skein/rpc";
 
 export const requestUnitTypeNames = ["RU"] as const;
 export type RequestUnitType = (typeof requestUnitTypeNames)[number] | "unrecognized";
@@ -134,6 +134,84 @@ export const TokenBucketsResponse = message<TokenBucketsResponse>("resource_mana
   responses: many(embed(2, TokenBucketResponse)),
 });
 
+export type GroupRequestUnitSettings = { readonly r_u: TokenBucket | null };
+export const GroupRequestUnitSettings = message<GroupRequestUnitSettings>("resource_manager.GroupRequestUnitSettings", {
+  r_u: embed(1, TokenBucket),
+});
+
+export type GroupRawResourceSettings = {
+  readonly cpu: TokenBucket | null;
+  readonly io_read: TokenBucket | null;
+  readonly io_write: TokenBucket | null;
+};
+export const GroupRawResourceSettings = message<GroupRawResourceSettings>("resource_manager.GroupRawResourceSettings", {
+  cpu: embed(1, TokenBucket),
+  io_read: embed(2, TokenBucket),
+  io_write: embed(3, TokenBucket),
+});
+
+export const groupModeNames = ["Unknown", "RUMode", "RawMode"] as const;
+export type GroupMode = (typeof groupModeNames)[number] | "unrecognized";
+
+export type ResourceGroup = {
+  readonly name: string;
+  readonly mode: GroupMode;
+  readonly r_u_settings: GroupRequestUnitSettings | null;
+  readonly raw_resource_settings: GroupRawResourceSettings | null;
+  readonly priority: number;
+};
+export const ResourceGroup = message<ResourceGroup>("resource_manager.ResourceGroup", {
+  name: text(1),
+  mode: names(2, groupModeNames),
+  r_u_settings: embed(3, GroupRequestUnitSettings),
+  raw_resource_settings: embed(4, GroupRawResourceSettings),
+  priority: u32(5),
+});
+
+export type ListResourceGroupsRequest = { readonly with_ru_stats: boolean };
+export const ListResourceGroupsRequest = message<ListResourceGroupsRequest>("resource_manager.ListResourceGroupsRequest", {
+  with_ru_stats: bool(1),
+});
+
+export type ListResourceGroupsResponse = { readonly error: Error | null; readonly groups: readonly ResourceGroup[] };
+export const ListResourceGroupsResponse = message<ListResourceGroupsResponse>("resource_manager.ListResourceGroupsResponse", {
+  error: embed(1, Error),
+  groups: many(embed(2, ResourceGroup)),
+});
+
+export type GetResourceGroupRequest = { readonly resource_group_name: string };
+export const GetResourceGroupRequest = message<GetResourceGroupRequest>("resource_manager.GetResourceGroupRequest", {
+  resource_group_name: text(1),
+});
+
+export type GetResourceGroupResponse = { readonly error: Error | null; readonly group: ResourceGroup | null };
+export const GetResourceGroupResponse = message<GetResourceGroupResponse>("resource_manager.GetResourceGroupResponse", {
+  error: embed(1, Error),
+  group: embed(2, ResourceGroup),
+});
+
+export type DeleteResourceGroupRequest = { readonly resource_group_name: string };
+export const DeleteResourceGroupRequest = message<DeleteResourceGroupRequest>("resource_manager.DeleteResourceGroupRequest", {
+  resource_group_name: text(1),
+});
+
+export type PutResourceGroupRequest = { readonly group: ResourceGroup | null };
+export const PutResourceGroupRequest = message<PutResourceGroupRequest>("resource_manager.PutResourceGroupRequest", {
+  group: embed(1, ResourceGroup),
+});
+
+/** Of putting and of deleting alike. */
+export type ResourceGroupAnswer = { readonly error: Error | null; readonly body: string };
+export const ResourceGroupAnswer = message<ResourceGroupAnswer>("resource_manager.PutResourceGroupResponse", {
+  error: embed(1, Error),
+  body: text(2),
+});
+
 export const resourceManager = service("resource_manager.ResourceManager", {
+  ListResourceGroups: unary(ListResourceGroupsRequest, ListResourceGroupsResponse),
+  GetResourceGroup: unary(GetResourceGroupRequest, GetResourceGroupResponse),
+  AddResourceGroup: unary(PutResourceGroupRequest, ResourceGroupAnswer),
+  ModifyResourceGroup: unary(PutResourceGroupRequest, ResourceGroupAnswer),
+  DeleteResourceGroup: unary(DeleteResourceGroupRequest, ResourceGroupAnswer),
   AcquireTokenBuckets: duplex(TokenBucketsRequest, TokenBucketsResponse),
 });

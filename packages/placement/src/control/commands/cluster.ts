@@ -2,6 +2,7 @@
 import { formatDuration } from "@skein/base";
 import { type Command, type CommandContext, failureText } from "../command.ts";
 import { change, getOr, wholeNumber } from "./helpers.ts";
+import { hotHistory } from "./others.ts";
 
 export const clusterCommand: Command = {
   usage: "cluster",
@@ -114,6 +115,21 @@ export const hotCommand: Command = {
       about: "show what each store reads and writes a second",
       run: (context) => getOr(context, "hotspot/stores", "get store hotspot"),
     },
+    {
+      usage: "history <start_time> <end_time> [<key> <value>]",
+      about: "show which regions were hot in a time, in milliseconds of unix time",
+      run: hotHistory,
+    },
+    {
+      usage: "buckets [region_id]",
+      about: "show the parts of regions that are hot",
+      run: async (context) => {
+        const [id] = context.args;
+        if (context.args.length > 1) return context.usage();
+        if (id !== undefined && !wholeNumber.test(id)) return context.print("region_id should be a number");
+        await getOr(context, `hotspot/buckets${id === undefined ? "" : `?region_id=${id}`}`, "get hot buckets");
+      },
+    },
   ],
 };
 
@@ -149,8 +165,19 @@ export const tsoCommand: Command = {
 
 export const minResolvedCommand: Command = {
   usage: "min-resolved-ts",
-  about: "show up to when all writes are resolved",
-  run: (context) => getOr(context, "min-resolved-ts", "get min resolved ts"),
+  about: "show up to when all writes are resolved; of single stores when their ids are given",
+  run: async (context) => {
+    const ids = context.args.flatMap((word) => word.split(","));
+    if (ids.some((id) => !wholeNumber.test(id))) return context.print("store ids should be numbers, with commas between");
+    await getOr(context, `min-resolved-ts${ids.length === 0 ? "" : `?scope=${ids.join(",")}`}`, "get min resolved ts");
+  },
+};
+
+export const gcStateCommand: Command = {
+  usage: "gc-state",
+  about: "show up to when old versions may be collected",
+  isHidden: true,
+  run: (context) => getOr(context, "gc/safepoint", "get the state of GC"),
 };
 
 export const safePointCommand: Command = {

@@ -145,6 +145,27 @@ export const regionCommand: Command = {
       },
     },
     {
+      usage: "keyspace",
+      about: "show the regions of a keyspace",
+      subcommands: [
+        {
+          usage: "id <keyspace_id> <limit>",
+          about: "of the keyspace with an id",
+          run: async (context) => {
+            const [id, limit] = context.args;
+            if (id === undefined || context.args.length > 2) return context.usage();
+            if (!wholeNumber.test(id)) return context.print("keyspace_id should be a number");
+            if (limit !== undefined && !wholeNumber.test(limit)) return context.print("limit should be a number");
+            await getOr(
+              context,
+              `regions/keyspace/id/${id}${limit === undefined ? "" : `?limit=${limit}`}`,
+              "get regions with the given keyspace",
+            );
+          },
+        },
+      ],
+    },
+    {
       usage: "sibling <region_id>",
       about: "show the neighbours of a region",
       run: async (context) => {

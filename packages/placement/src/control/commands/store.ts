@@ -128,6 +128,19 @@ async function limit(context: CommandContext): Promise<void> {
   await context.post(`store/${who}/limit`, body);
 }
 
+const scenes = ["idle", "low", "normal", "high"];
+
+async function limitScene(context: CommandContext): Promise<void> {
+  const { args } = context;
+  const typed = (type: string | undefined) => `stores/limit/scene${type === undefined ? "" : `?type=${encodeURIComponent(type)}`}`;
+  if (args.length <= 1) return context.get(typed(args[0]));
+  const [scene, rate, type] = args as [string, string, string | undefined];
+  if (args.length > 3) return context.usage();
+  if (!scenes.includes(scene.toLowerCase())) return context.print(`the scene should be one of ${scenes.join(", ")}`);
+  if (!wholeNumber.test(rate)) return context.print("rate should be a number");
+  await context.post(typed(type), { [scene]: Number(rate) });
+}
+
 const addressOf = (run: (context: CommandContext, id: string) => Promise<void>) => async (context: CommandContext) => {
   if (context.args.length !== 1) return context.usage();
   const id = await idOfAddress(context, context.args[0] as string);
@@ -210,6 +223,11 @@ export const storeCommand: Command = {
       usage: "limit [<store_id>|<all> [<key> <value>]... <limit> <type>]",
       about: "show or set how many peers a minute stores take and give",
       run: limit,
+    },
+    {
+      usage: "limit-scene [<type>]|[<scene> <rate> <type>]",
+      about: "show or set rates that older releases took by how busy the cluster was; nothing follows from them here",
+      run: limitScene,
     },
     { usage: "remove-tombstone", about: "forget stores that are gone", run: removeTombstone },
     {

@@ -12,6 +12,16 @@ export const smallPeerCost = 200;
 export const smallRegionMib = 20;
 export const unlimitedRate = 100_000_000;
 
+/** Rates that were meant for an automatic mode of older releases: they are kept for those who set them, and nothing follows from them. */
+export interface LimitScene {
+  readonly Idle: number;
+  readonly Low: number;
+  readonly Normal: number;
+  readonly High: number;
+}
+
+export const defaultLimitScene: LimitScene = { Idle: 100, Low: 50, Normal: 32, High: 12 };
+
 interface Bucket {
   tokens: number;
   atMs: number;

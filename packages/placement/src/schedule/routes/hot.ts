@@ -1,10 +1,11 @@
 /** Hot peers and the rates of stores. */
-import { type HttpRoute, json } from "../../server/http-routes.ts";
+import { type HttpRoute, json, type PdHttpRequest, refusal } from "../../server/http-routes.ts";
 import type { HotKind, HotPeer, Load } from "../core/hot-cache.ts";
 import { hexOfKey } from "../../core/keys.ts";
 import { timeJson } from "../json.ts";
 import type { SchedulingState } from "../state.ts";
-import { api, type StateOf } from "./request.ts";
+import { type HotRecord, recordsMax } from "../hot-history.ts";
+import { api, idOf, numberOf, objectOf, type StateOf } from "./request.ts";
 
 export function hotRoutes(state: StateOf): readonly HttpRoute[] {
   return [
@@ -30,7 +31,56 @@ export function hotRoutes(state: StateOf): readonly HttpRoute[] {
         });
       },
     },
+    { method: "GET", path: `${api}/hotspot/regions/history`, handle: async (request) => json(await history(state(), request)) },
+    {
+      method: "GET",
+      path: `${api}/hotspot/buckets`,
+      handle: ({ query }) => {
+        const wanted = query.getAll("region_id").map(idOf);
+        const { buckets, services } = state();
+        const found = buckets.hot(services.config.current.schedule.hotRegionCacheHitsThreshold);
+        return json(
+          Object.fromEntries(
+            found
+              .filter(({ regionId }) => wanted.length === 0 || wanted.includes(regionId))
+              .map(({ regionId, buckets: hot }) => [
+                String(regionId),
+                hot.map((bucket) => ({
+                  start_key: hexOfKey(bucket.startKey),
+                  end_key: hexOfKey(bucket.endKey),
+                  hot_degree: bucket.degree,
+                  read_bytes: Math.round(bucket.readBytes),
+                  read_keys: Math.round(bucket.readKeys),
+                  write_bytes: Math.round(bucket.writtenBytes),
+                  write_keys: Math.round(bucket.writtenKeys),
+                })),
+              ]),
+          ),
+        );
+      },
+    },
   ];
+}
+
+/** The body says which: `{start_time, end_time, region_ids, store_ids, peer_ids, is_leaders, is_learners, hot_region_types}`, times in ms. */
+async function history(state: SchedulingState, request: PdHttpRequest): Promise<unknown> {
+  const body = objectOf(request);
+  const [from, to] = [numberOf(body["start_time"]), numberOf(body["end_time"])];
+  if (from === null || to === null) throw refusal(400, "start_time and end_time should be given, in milliseconds of unix time");
+  const listed = (name: string): readonly unknown[] => (Array.isArray(body[name]) ? body[name] : []);
+  const filters = [
+    ["region_ids", "region_id"],
+    ["store_ids", "store_id"],
+    ["peer_ids", "peer_id"],
+    ["is_leaders", "is_leader"],
+    ["is_learners", "is_learner"],
+    ["hot_region_types", "hot_region_type"],
+  ] as const;
+  const chosen = filters.map(([list, field]) => [listed(list), field] as const).filter(([values]) => values.length > 0);
+  const matches = (record: HotRecord) => chosen.every(([values, field]) => values.includes(record[field]));
+  const { records, isCut } = await state.history.read(from, to, matches);
+  if (isCut) throw refusal(400, `more than ${recordsMax} records match: please ask for a shorter time, or for fewer regions`);
+  return { history_hot_region: records.length === 0 ? null : records };
 }
 
 function liveStores(state: SchedulingState): readonly number[] {

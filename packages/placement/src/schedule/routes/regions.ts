@@ -6,6 +6,7 @@ import { hexOfKey, isSameKey, keyOfHex } from "../../core/keys.ts";
 import { isEmptyRegion, leaderStore, peerOn } from "../core/regions.ts";
 import { noRegionJson, regionJson, regionsJson } from "../json.ts";
 import { scatterRegions, splitAt } from "../actions.ts";
+import { keyspaceIdMax, keyspaceRanges } from "../../core/keyspace.ts";
 import { api, compact, idOf, limitOf, numberOf, objectOf, type StateOf } from "./request.ts";
 
 const pageSize = 1024;
@@ -94,6 +95,19 @@ export function regionRoutes(state: StateOf): readonly HttpRoute[] {
           return true;
         });
         return compact(regionsJson(found));
+      },
+    },
+    {
+      method: "GET",
+      path: `${api}/regions/keyspace/id/:id`,
+      handle: (request) => {
+        const id = idOf(request.params["id"] ?? "");
+        if (id > keyspaceIdMax) throw refusal(400, `the id of a keyspace is at most ${keyspaceIdMax}`);
+        const limit = limitOf(request);
+        const found: RegionView[] = [];
+        for (const { startKey, endKey } of keyspaceRanges(id))
+          if (found.length < limit) found.push(...request.pd.cluster.scanRegions(startKey, endKey, limit - found.length));
+        return compact(regionsJson(found.filter((region, at) => found.findIndex((each) => each.meta.id === region.meta.id) === at)));
       },
     },
     {

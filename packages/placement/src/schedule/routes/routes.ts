@@ -7,6 +7,7 @@ import { regionRoutes } from "./regions.ts";
 import { stateSource } from "./request.ts";
 import { schedulerRoutes } from "./schedulers.ts";
 import { storeRoutes } from "./stores.ts";
+import { trendRoutes } from "./trend.ts";
 import { whyRoutes } from "./why.ts";
 
 export function routesOf(get: () => SchedulingState | null): readonly HttpRoute[] {
@@ -17,6 +18,7 @@ export function routesOf(get: () => SchedulingState | null): readonly HttpRoute[
     ...operatorRoutes(state),
     ...schedulerRoutes(state),
     ...hotRoutes(state),
+    ...trendRoutes(state),
     ...whyRoutes(state),
   ];
 }

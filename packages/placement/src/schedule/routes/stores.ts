@@ -4,7 +4,7 @@ import { pdErrors } from "../../errors.ts";
 import { type HttpRoute, inputRefusal, json, type PdHttpRequest, refusal } from "../../server/http-routes.ts";
 import type { PdServices } from "../../server/services.ts";
 import { isTiFlash, labelOf, shownState } from "../core/store-facts.ts";
-import { unlimitedRate } from "../core/store-limits.ts";
+import { defaultLimitScene, type LimitScene, unlimitedRate } from "../core/store-limits.ts";
 import { storeJson } from "../json.ts";
 import { api, idOf, numberOf, objectOf, type StateOf } from "./request.ts";
 
@@ -160,6 +160,28 @@ export function storeRoutes(state: StateOf): readonly HttpRoute[] {
     },
     {
       method: "GET",
+      path: `${api}/stores/limit/scene`,
+      handle: ({ query }) => json(state().limitScenes.get(sceneType(query)) ?? defaultLimitScene),
+    },
+    {
+      method: "POST",
+      path: `${api}/stores/limit/scene`,
+      handle: (request) => {
+        const type = sceneType(request.query);
+        const scene: Record<keyof LimitScene, number> = { ...(state().limitScenes.get(type) ?? defaultLimitScene) };
+        for (const [key, value] of Object.entries(objectOf(request))) {
+          const name = (Object.keys(scene) as (keyof LimitScene)[]).find((each) => each.toLowerCase() === key.toLowerCase());
+          if (name === undefined) continue;
+          const rate = numberOf(value);
+          if (rate === null || !Number.isSafeInteger(rate) || rate < 0) throw inputRefusal(`the rate of ${name} is no whole number`);
+          scene[name] = rate;
+        }
+        state().limitScenes.set(type, scene);
+        return json("Set store limit scene successfully.");
+      },
+    },
+    {
+      method: "GET",
       path: `${api}/stores/progress`,
       handle: ({ query, pd }) => json(progress(state(), pd, query)),
     },
@@ -195,6 +217,13 @@ export function storeRoutes(state: StateOf): readonly HttpRoute[] {
       },
     },
   ];
+}
+
+function sceneType(query: URLSearchParams): LimitType {
+  const text = query.get("type") ?? "add-peer";
+  const type = limitTypes.find((each) => each === text);
+  if (type === undefined) throw refusal(400, "unknown type");
+  return type;
 }
 
 function shown(pd: PdServices, store: StoreView): unknown {

@@ -554,6 +554,7 @@ class Model implements ModelCluster {
       },
       isServing: true,
       leaderSinceMs: this.#world.clock.nowMs(),
+      folder: "/pd",
     };
   }
 }
