@@ -55,6 +55,8 @@ export interface RaftOptions {
    * until that time is over, or leases of leaders would mean nothing (SPEC R9). Default false.
    */
   readonly isRestarted?: boolean;
+  /** Ticks for which it has promised a leader to vote for nobody, as another replica of this peer (`Raft.promiseTicks`). Default 0. */
+  readonly promiseTicks?: number;
   /** Committed entries that are handed out and not reported as applied; over it no more are handed out. Default 16 384. */
   readonly applyingMax?: number;
 }
@@ -124,7 +126,7 @@ export class Raft {
     this.#priority = options.priority ?? 0;
     this.#saidHardState = options.hardState;
     this.#isSilentOfRestart = options.isRestarted === true;
-    this.#silentTicks = this.#isSilentOfRestart ? options.electionTicks : 0;
+    this.#silentTicks = Math.max(options.promiseTicks ?? 0, this.#isSilentOfRestart ? options.electionTicks : 0);
     this.#drawElectionTimeout();
   }
 
@@ -179,6 +181,11 @@ export class Raft {
   /** It votes for nobody, for what it may have promised in its last life; nobody has led it in this one. */
   get isSilentOfRestart(): boolean {
     return this.#isSilentOfRestart && this.#silentTicks > 0 && this.#leader === 0 && this.#role !== "leader";
+  }
+  /** Ticks for which it votes for nobody, as a leader that heard of it may read by its lease meanwhile (SPEC R9). */
+  get promiseTicks(): number {
+    const ofLeader = this.#role === "follower" && this.#leader !== 0 ? this.#options.electionTicks - this.#electionElapsed : 0;
+    return Math.max(this.#silentTicks, ofLeader, 0);
   }
   /** Nothing is on its way: every peer has everything and knows that it is committed. */
   get isQuiet(): boolean {
@@ -497,7 +504,7 @@ export class Raft {
   #keepPromise(): void {
     if (this.#role !== "follower" || this.#leader === 0) return;
     this.#isSilentOfRestart = false;
-    this.#silentTicks = Math.max(this.#silentTicks, this.#options.electionTicks - this.#electionElapsed);
+    this.#silentTicks = this.promiseTicks;
   }
 
   #followLeader(leader: PeerId): void {

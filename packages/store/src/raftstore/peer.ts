@@ -133,6 +133,8 @@ export class Peer {
     readonly log: RegionLog;
     readonly applyState: ApplyState;
     readonly isRestarted: boolean;
+    /** Of the replica without data that it takes the place of. */
+    readonly promiseTicks: number;
     readonly options: RaftStoreOptions;
     readonly draw: (limit: number) => number;
   }) {
@@ -176,6 +178,7 @@ export class Peer {
       applyBytesMax: 1024 * 1024,
       autoLeave: false,
       isRestarted: init.isRestarted,
+      promiseTicks: init.promiseTicks,
     });
   }
 
