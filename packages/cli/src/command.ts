@@ -27,6 +27,8 @@ export interface Io {
   readonly isTerminal: boolean;
   /** Width of the terminal at the moment; 100 when it is not known. */
   readonly columns: number;
+  /** Height of the terminal at the moment; 24 when it is not known. */
+  readonly rows: number;
 }
 
 /** Bad flags: the text is shown with a hint at `--help`, the exit code is 2. */

@@ -18,6 +18,10 @@ const io: Io = {
     const columns = process.stdout.columns ?? 0; // some terminals say 0
     return columns > 0 ? columns : 100;
   },
+  get rows() {
+    const rows = process.stdout.rows ?? 0;
+    return rows > 0 ? rows : 24;
+  },
 };
 
 const interrupted = new AbortController();

@@ -13,21 +13,30 @@ export interface Screen {
   clear(): void;
 }
 
+/** What has scrolled off the top cannot be drawn over: a view never has more lines than the terminal. */
+function shortened(lines: readonly string[], linesMax: number): readonly string[] {
+  if (lines.length <= linesMax) return lines;
+  const kept = Math.max(0, linesMax - 1);
+  return [...lines.slice(0, kept), `… ${lines.length - kept} more lines in a taller terminal`].slice(0, Math.max(0, linesMax));
+}
+
 /** Without a terminal: one line of so many views. */
 const viewsPerLine = 5;
 
 export function createScreen(io: Io): Screen {
-  let drawn = 0;
+  let drawn: readonly string[] = [];
   let views = 0;
   const clear = () => {
-    if (drawn > 0) io.write(`\u001b[${drawn}A\u001b[J`);
-    drawn = 0;
+    // a terminal that was made narrower since has broken the lines anew
+    const rows = drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / io.columns)), 0);
+    if (rows > 0) io.write(`\u001b[${rows}A\u001b[J`);
+    drawn = [];
   };
   const draw = (lines: readonly string[]) => {
     if (!io.isTerminal) return;
     clear();
-    io.write(`${lines.join("\n")}\n`);
-    drawn = lines.length;
+    drawn = shortened(lines, io.rows - 1);
+    if (drawn.length > 0) io.write(`${drawn.join("\n")}\n`);
   };
   return {
     say: (text) => {

@@ -1,7 +1,9 @@
 /** The port by which a second terminal talks to a playground, and those who should not. */
 import { once } from "node:events";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { nodeWorld } from "@skein/base";
+import { checkoutFolder } from "@skein/servers";
 import { expect, test } from "vitest";
 import { askControl, readControl, serveControl } from "./control.ts";
 
@@ -42,4 +44,25 @@ test("only who knows the token is heard; garbage, long lines and silence hold up
   expect(await askControl(world, name, ["status"])).toEqual({ ok: true, lines: ["done"] });
   for (const socket of silent) socket.destroy();
   expect(asked).toEqual([["status"]]);
+});
+
+test("a playground that was killed leaves a file: it does not run, also when its number is another process's by now", async () => {
+  const name = `control-test-left-${process.pid}`;
+  const path = join(checkoutFolder, ".cache", "playground", `${name}.json`);
+  try {
+    let port = 0;
+    {
+      await using _control = await serveControl(world, name, async () => []);
+      port = (await readControl(world, name))?.port ?? 0;
+      expect(port).toBeGreaterThan(0);
+    }
+    expect(await readControl(world, name), "who ends takes its file away").toBeNull();
+    for (const text of [JSON.stringify({ port, token: "x", pid: process.pid }), "", "null", '{"port": "x"}']) {
+      await world.disk.writeFileAtomic(path, text);
+      expect(await readControl(world, name)).toBeNull();
+      expect(await askControl(world, name, ["status"])).toBeNull();
+    }
+  } finally {
+    await world.disk.remove(path);
+  }
 });

@@ -30,12 +30,18 @@ const answerTimeoutMs = 120_000;
 /** Anyone on this machine may connect: who says nothing must not keep the user out for long. */
 const askTimeoutMs = 5_000;
 
-/** Whether a playground of this name runs. */
+/** Null when no playground of this name runs: one that was killed leaves its file, and its number may be another process's by now. */
 export async function readControl(world: World, name: string): Promise<ControlFile | null> {
   const path = controlFile(name);
   if ((await world.disk.stat(path)) === null) return null;
-  const control = JSON.parse(Buffer.from(await world.disk.readFile(path)).toString("utf8")) as ControlFile;
-  return (await world.disk.stat(`/proc/${control.pid}`)) === null ? null : control;
+  const control = parse<ControlFile>(Buffer.from(await world.disk.readFile(path)).toString("utf8"));
+  if (typeof control?.port !== "number" || (await world.disk.stat(`/proc/${control.pid}`)) === null) return null;
+  try {
+    (await world.network.connect({ host: "127.0.0.1", port: control.port, timeoutMs: askTimeoutMs })).destroy();
+    return control as ControlFile;
+  } catch {
+    return null;
+  }
 }
 
 export async function serveControl(
@@ -56,7 +62,7 @@ export async function serveControl(
   return {
     [Symbol.asyncDispose]: async () => {
       await listener.close();
-      await world.disk.remove(path);
+      if ((await readControl(world, name)) === null) await world.disk.remove(path);
     },
   };
 }
@@ -69,7 +75,7 @@ async function answer(
 ): Promise<void> {
   let result: ControlAnswer;
   try {
-    const request = requestOf(await readLine(world, stream, askTimeoutMs));
+    const request = parse<ControlRequest>(await readLine(world, stream, askTimeoutMs));
     if (request?.token !== token) throw new Error("wrong token");
     const words = Array.isArray(request.words) ? request.words.map(String) : [];
     result = { ok: true, lines: await run(words) };
@@ -79,10 +85,10 @@ async function answer(
   stream.write(`${JSON.stringify(result)}\n`);
 }
 
-/** Null for what is none: who cannot say the token hears no more than that. */
-function requestOf(line: string): Partial<ControlRequest> | null {
+/** Null for what is no JSON: who cannot say the token hears no more than that. */
+function parse<T>(text: string): Partial<T> | null {
   try {
-    return JSON.parse(line) as Partial<ControlRequest> | null;
+    return JSON.parse(text) as Partial<T> | null;
   } catch {
     return null;
   }

@@ -20,6 +20,8 @@ export interface PlaygroundNetwork extends AsyncDisposable {
   /** Nobody is cut off, nothing is lost. */
   heal(): Promise<void>;
   readonly cutOff: ReadonlySet<string>;
+  /** `198.18.61`, when hosts have addresses of their own. */
+  readonly subnet: string | null;
 }
 
 export interface PlaygroundHost {
@@ -33,11 +35,15 @@ export interface PlaygroundHost {
 
 export type NetworkKind = "loopback" | "namespaces" | "auto";
 
-/** `auto`: namespaces when this process may make them. */
-export async function createNetwork(world: World, kind: NetworkKind): Promise<PlaygroundNetwork> {
+/**
+ * `auto`: namespaces when this process may make them.
+ *
+ * @param subnet the one to take if it is free: where the hosts were the last time
+ */
+export async function createNetwork(world: World, kind: NetworkKind, subnet: string | null = null): Promise<PlaygroundNetwork> {
   if (kind === "loopback") return loopback(world, "it was started with --network loopback");
   const why = await whyNoNamespaces(world);
-  if (why === null) return await Namespaces.open(world);
+  if (why === null) return await Namespaces.open(world, subnet);
   if (kind === "namespaces") throw new Error(`no network namespaces: ${why}`);
   return loopback(world, why);
 }
@@ -55,6 +61,7 @@ export async function whyNoNamespaces(world: World): Promise<string | null> {
 function loopback(world: World, why: string): PlaygroundNetwork {
   return {
     whyNoPartition: why,
+    subnet: null,
     cutOff: new Set(),
     addHost: async () => ({ address: "127.0.0.1", hasOwnPorts: false, command: (program, args) => guarded(world, program, args) }),
     partition: () => Promise.reject(new Error(`cannot cut off anybody: ${why}`)),
@@ -88,23 +95,24 @@ class Namespaces implements PlaygroundNetwork {
   readonly #lost = new Set<string>();
   readonly #world: World;
   readonly #prefix: string;
-  readonly #subnet: string;
+  readonly subnet: string;
   readonly #members = new Map<string, Member>();
 
   private constructor(world: World, prefix: string, subnet: string) {
     this.#world = world;
     this.#prefix = prefix;
-    this.#subnet = subnet;
+    this.subnet = subnet;
   }
 
-  static async open(world: World): Promise<Namespaces> {
+  static async open(world: World, wanted: string | null): Promise<Namespaces> {
     await removeAbandoned(world);
     const { stdout } = await world.processes.run("ip", ["-o", "-4", "addr"]);
     // 198.18.0.0/15 is set aside for tests of networks (RFC 2544): nothing real is there
     const start = world.random.below(512);
-    for (let i = 0; i < 512; i++) {
+    for (let i = -1; i < 512; i++) {
       const number = (start + i) % 512;
-      const subnet = `198.${18 + (number >> 8)}.${number & 255}`;
+      const subnet = i < 0 ? wanted : `198.${18 + (number >> 8)}.${number & 255}`;
+      if (subnet === null) continue;
       if (stdout.includes(`${subnet}.`)) continue;
       const network = new Namespaces(world, `sk${process.pid.toString(36)}${world.random.below(36).toString(36)}`, subnet);
       await network.#ip("link", "add", network.#bridge, "type", "bridge");
@@ -125,7 +133,7 @@ class Namespaces implements PlaygroundNetwork {
 
   async addHost(name: string): Promise<PlaygroundHost> {
     const number = this.#members.size + 1;
-    const address = `${this.#subnet}.${number}`;
+    const address = `${this.subnet}.${number}`;
     const { command, args } = await guarded(this.#world, "unshare", ["-n", "sleep", "infinity"]);
     const holder = this.#world.processes.spawn(command, args);
     const device = `${this.#prefix}h${number}`;

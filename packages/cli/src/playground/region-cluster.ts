@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { type Child, causeText, type World } from "@skein/base";
 import { checkoutFolder, freePort, logEnd } from "@skein/servers";
+import { type KeptAddresses, noAddresses } from "./core/saved.ts";
 import { labelText, type Topology } from "./core/topology.ts";
 import { createNetwork, type NetworkKind, type PlaygroundHost, type PlaygroundNetwork } from "./network.ts";
 
@@ -16,6 +17,8 @@ export interface RegionProcess {
   readonly dataFolder: string;
   readonly logFile: string;
   readonly state: "runs" | "dead" | "paused";
+  /** It is dead, and nobody here killed it. */
+  readonly hasEndedByItself: boolean;
   /** -1 when it does not run. */
   readonly pid: number;
   /** Sends the signal; SIGKILL and SIGTERM wait for the end. */
@@ -35,6 +38,10 @@ export interface RegionClusterOptions {
   readonly dataFolders?: ReadonlyMap<string, string>;
   /** More of the environment of a process. */
   readonly env?: (name: string) => Readonly<Record<string, string>>;
+  /** Where the processes were when the folder was used before: they are there again if nobody else is. */
+  readonly addresses?: KeptAddresses;
+  /** Ends the start. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RegionCluster extends AsyncDisposable {
@@ -44,11 +51,13 @@ export interface RegionCluster extends AsyncDisposable {
   readonly stores: readonly RegionProcess[];
   /** `127.0.0.1:2379`, one for each pd-server. */
   readonly pdEndpoints: readonly string[];
+  /** For the next start on this folder. */
+  readonly addresses: KeptAddresses;
   /** By name; throws when there is none. */
   find(name: string): RegionProcess;
   addStore(labels: ReadonlyMap<string, string>): Promise<RegionProcess>;
   /** An answer of any pd-server that runs, as JSON; null when none answers. */
-  ask(path: string): Promise<unknown>;
+  ask(path: string, signal?: AbortSignal): Promise<unknown>;
   /** Sends JSON; gives status and text of the first pd-server that answers. */
   post(path: string, body: unknown): Promise<{ readonly status: number; readonly text: string }>;
   /** Waits until so many stores are Up and the first region has its replicas. */
@@ -63,9 +72,17 @@ const askTimeoutMs = 2_000;
 const answerBytesMax = 64 * 1024 * 1024;
 
 export async function startRegionCluster(world: World, folder: string, options: RegionClusterOptions): Promise<RegionCluster> {
-  const network = await createNetwork(world, options.network);
+  const kept = options.addresses ?? noAddresses;
+  const network = await createNetwork(world, options.network, kept.subnet);
   const cluster = new Cluster(world, folder, options, network);
   try {
+    // others would not be found under the names by which they know each other
+    if (options.topology.pds.length > 1 && options.addresses !== undefined && network.subnet !== kept.subnet)
+      throw new Error(
+        kept.subnet === null
+          ? "several pd-servers cannot move: these were on the loopback; add --network loopback"
+          : `several pd-servers cannot move: these were in the network ${kept.subnet}.0/24, which ${network.subnet === null ? `cannot be made (${network.whyNoPartition})` : "is in use"}`,
+      );
     await cluster.start();
   } catch (error) {
     await cluster[Symbol.asyncDispose]();
@@ -81,8 +98,11 @@ class Cluster implements RegionCluster {
   readonly stores: RegionProcess[] = [];
   readonly #world: World;
   readonly #options: RegionClusterOptions;
-  /** Of this cluster on the loopback, also of processes that do not listen yet, or not at the moment. */
-  readonly #ports = new Set<number>();
+  /** Of this cluster on the loopback, also of processes that do not listen yet, or not at the moment; as in `KeptAddresses`. */
+  readonly #ports = new Map<string, number>();
+
+  /** One at a time: its name is the next number. */
+  #adding: Promise<unknown> = Promise.resolve();
 
   constructor(world: World, folder: string, options: RegionClusterOptions, network: PlaygroundNetwork) {
     this.#world = world;
@@ -95,14 +115,19 @@ class Cluster implements RegionCluster {
     return this.pds.map(({ address }) => address);
   }
 
+  get addresses(): KeptAddresses {
+    return { subnet: this.network.subnet, ports: this.#ports };
+  }
+
   async start(): Promise<void> {
     const { topology, pdConfig, storeConfig } = this.#options;
     if (pdConfig !== undefined) await this.#world.disk.writeFileAtomic(this.#file("pd.toml"), pdConfig);
     if (storeConfig !== undefined) await this.#world.disk.writeFileAtomic(this.#file("tikv.toml"), storeConfig);
     const plans = [];
     for (const name of topology.pds) {
+      this.#options.signal?.throwIfAborted();
       const host = await this.network.addHost(name);
-      plans.push({ name, host, client: await this.#address(host, 2379), peer: await this.#address(host, 2380) });
+      plans.push({ name, host, client: await this.#address(name, host, 2379), peer: await this.#address(name, host, 2380) });
     }
     const initial = plans.map(({ name, peer }) => `${name}=http://${peer}`).join(",");
     for (const { name, host, client, peer } of plans)
@@ -131,16 +156,21 @@ class Cluster implements RegionCluster {
       );
     // Stores give up after a while without a placement driver; several have an election before they answer.
     if (this.pds.length > 1) await this.#untilLed();
-    for (const { labels } of topology.stores) await this.addStore(labels);
+    for (const { labels } of topology.stores) {
+      this.#options.signal?.throwIfAborted();
+      await this.addStore(labels);
+    }
   }
 
   async #untilLed(): Promise<void> {
     const endMs = this.#world.clock.monotonicMs() + readyTimeoutMs;
-    while ((await this.ask("/pd/api/v1/leader")) === null) {
+    const { signal } = this.#options;
+    while ((await this.ask("/pd/api/v1/leader", signal)) === null) {
+      signal?.throwIfAborted();
       for (const { name, state } of this.pds) if (state === "dead") throw new Error(`${name} has ended by itself\n${await this.logs()}`);
       if (this.#world.clock.monotonicMs() > endMs)
         throw new Error(`no placement driver leads after ${readyTimeoutMs / 1000} s\n${await this.logs()}`);
-      await this.#world.clock.sleep(100); // it can only be asked
+      await this.#world.clock.sleep(100, signal); // it can only be asked
     }
   }
 
@@ -152,9 +182,15 @@ class Cluster implements RegionCluster {
   }
 
   async addStore(labels: ReadonlyMap<string, string>): Promise<RegionProcess> {
+    const added = this.#adding.then(() => this.#addStore(labels));
+    this.#adding = added.catch(() => {}); // whoever asked hears of it
+    return await added;
+  }
+
+  async #addStore(labels: ReadonlyMap<string, string>): Promise<RegionProcess> {
     const name = `store-${this.stores.length + 1}`;
     const host = await this.network.addHost(name);
-    const [address, statusAddress] = [await this.#address(host, 20160), await this.#address(host, 20180)];
+    const [address, statusAddress] = [await this.#address(name, host, 20160), await this.#address(name, host, 20180)];
     const store = await this.#process({ name, role: "store", host, address, statusAddress, labels }, "tikv-server", (dataFolder) => [
       "--addr",
       address,
@@ -173,10 +209,10 @@ class Cluster implements RegionCluster {
     return store;
   }
 
-  async ask(path: string): Promise<unknown> {
+  async ask(path: string, signal?: AbortSignal): Promise<unknown> {
     for (const { address, state } of this.pds) {
       if (state !== "runs") continue;
-      const answer = await httpCall(this.#world, address, "GET", path).catch(() => null); // the next one may answer
+      const answer = await httpCall(this.#world, address, "GET", path, "", signal).catch(() => null); // the next one may answer
       if (answer?.status === 200) return JSON.parse(answer.text);
     }
     return null;
@@ -199,10 +235,12 @@ class Cluster implements RegionCluster {
     const endMs = this.#world.clock.monotonicMs() + readyTimeoutMs;
     for (;;) {
       signal?.throwIfAborted();
-      const stores = (await this.ask("/pd/api/v1/stores")) as { stores?: { store: { state_name: string } }[] } | null;
+      const stores = (await this.ask("/pd/api/v1/stores", signal)) as { stores?: { store: { state_name: string } }[] } | null;
       const up = stores?.stores?.filter(({ store }) => store.state_name === "Up").length ?? 0;
       if (up >= this.stores.length) {
-        const regions = (await this.ask("/pd/api/v1/regions")) as { regions?: { peers?: unknown[]; leader?: { id?: number } }[] } | null;
+        const regions = (await this.ask("/pd/api/v1/regions", signal)) as {
+          regions?: { peers?: unknown[]; leader?: { id?: number } }[];
+        } | null;
         const replicas = Math.min(3, this.stores.length);
         const isReady = ({ peers, leader }: { peers?: unknown[]; leader?: { id?: number } }) =>
           (peers?.length ?? 0) >= replicas && (leader?.id ?? 0) > 0;
@@ -236,13 +274,34 @@ class Cluster implements RegionCluster {
     return join(this.folder, name);
   }
 
-  async #address(host: PlaygroundHost, usualPort: number): Promise<string> {
+  async #address(name: string, host: PlaygroundHost, usualPort: number): Promise<string> {
     if (host.hasOwnPorts) return `${host.address}:${usualPort}`;
-    // a port that was given to a process which is still starting looks free
-    let port = await freePort(this.#world);
-    while (this.#ports.has(port)) port = await freePort(this.#world);
-    this.#ports.add(port);
+    const key = `${name} ${usualPort}`;
+    const kept = this.#options.addresses?.ports.get(key);
+    const port = kept !== undefined && (await this.#isFree(kept)) ? kept : await this.#newPort();
+    if (kept !== undefined && port !== kept && this.#options.topology.pds.length > 1 && name.startsWith("pd-"))
+      throw new Error(`several pd-servers cannot move: port ${kept}, which ${name} had, is used by another process`);
+    this.#ports.set(key, port);
     return `${host.address}:${port}`;
+  }
+
+  async #isFree(port: number): Promise<boolean> {
+    try {
+      const listener = await this.#world.network.listen({ host: "127.0.0.1", port }, (stream) => stream.destroy());
+      await listener.close();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async #newPort(): Promise<number> {
+    // a port that was given to a process which is still starting looks free
+    const taken = new Set([...this.#ports.values(), ...(this.#options.addresses?.ports.values() ?? [])]);
+    for (;;) {
+      const port = await freePort(this.#world);
+      if (!taken.has(port)) return port;
+    }
   }
 
   async #process(
@@ -257,9 +316,11 @@ class Cluster implements RegionCluster {
     const { command, args } = await host.command(program(executable), [...flags(dataFolder), "--log-file", logFile]);
     let child: Child | undefined;
     let isPaused = false;
+    let wasKilled = false;
     const start = async () => {
       if (child !== undefined) return;
       isPaused = false;
+      wasKilled = false;
       const started = world.processes.spawn(command, args, {
         cwd: this.folder,
         outputFile: this.#file(`${facts.name}.out`),
@@ -280,6 +341,9 @@ class Cluster implements RegionCluster {
       get state() {
         return child === undefined ? "dead" : isPaused ? "paused" : "runs";
       },
+      get hasEndedByItself() {
+        return child === undefined && !wasKilled;
+      },
       get pid() {
         return child?.pid ?? -1;
       },
@@ -288,6 +352,7 @@ class Cluster implements RegionCluster {
         const running = child;
         if (running === undefined) return;
         if (signal === "SIGTERM" && isPaused) running.kill("SIGCONT");
+        wasKilled = signal === "SIGKILL" || signal === "SIGTERM";
         running.kill(signal);
         isPaused = signal === "SIGSTOP";
         if (signal === "SIGSTOP" || signal === "SIGCONT") return;
@@ -305,10 +370,18 @@ export async function httpCall(
   method: string,
   path: string,
   body = "",
+  signal?: AbortSignal,
 ): Promise<{ readonly status: number; readonly text: string }> {
   const [host = "", port = ""] = address.split(":");
-  const stream = await world.network.connect({ host, port: Number(port), timeoutMs: askTimeoutMs });
-  const timer = world.clock.timer(askTimeoutMs * 5, () => stream.destroy(new Error(`${address} does not answer`)));
+  const stream = await world.network.connect({
+    host,
+    port: Number(port),
+    timeoutMs: askTimeoutMs,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const giveUp = () => stream.destroy(new Error(`${address} does not answer`));
+  const timer = world.clock.timer(askTimeoutMs * 5, giveUp);
+  signal?.addEventListener("abort", giveUp);
   try {
     const payload = Buffer.from(body, "utf8");
     const type = body === "" ? "" : "Content-Type: application/json\r\n";
@@ -324,6 +397,7 @@ export async function httpCall(
     return parseHttpAnswer(Buffer.concat(parts));
   } finally {
     timer.cancel();
+    signal?.removeEventListener("abort", giveUp);
     stream.destroy();
   }
 }

@@ -33,9 +33,34 @@ export interface PlaygroundView {
   readonly regions: number | null;
 }
 
-export function renderTable(view: PlaygroundView): string[] {
-  const rows = [
-    ["store", "id", "state", "process", "regions", "leaders", "req/s", "used", "labels", "address"],
+const titles = ["store", "id", "state", "process", "regions", "leaders", "req/s", "used", "labels", "address"] as const;
+type Title = (typeof titles)[number];
+const numbers: ReadonlySet<Title> = new Set<Title>(["id", "regions", "leaders", "req/s", "used"]);
+/** In this order they give way in a narrow terminal: half an address serves nobody. */
+const leastNeeded: readonly Title[] = ["address", "used"];
+
+/** No line is longer than `columns`. */
+export function renderTable(view: PlaygroundView, columns: number = Number.POSITIVE_INFINITY): string[] {
+  let shown: readonly Title[] = titles;
+  let table = tableOf(view, shown);
+  for (const title of leastNeeded) {
+    if (longest(table) <= columns) break;
+    shown = shown.filter((each) => each !== title);
+    table = tableOf(view, shown);
+  }
+  const sum = view.stores.reduce((total, { requestsPerSecond }) => total + (requestsPerSecond ?? 0), 0);
+  const pds = view.pds.map((pd) => {
+    const what = processText(pd);
+    return `${pd.name} ${pd.url}${pd.isLeader ? " (leader)" : ""}${what === "runs" ? "" : ` (${what})`}`;
+  });
+  const facts = `${count(view.regions)} ${view.regions === 1 ? "region" : "regions"} · ${Math.round(sum)} requests/s`;
+  const oneLine = [facts, ...pds].join(" · ");
+  return fitted([...(oneLine.length <= columns ? [oneLine] : [facts, ...pds]), ...table], columns);
+}
+
+function tableOf(view: PlaygroundView, shown: readonly Title[]): string[] {
+  const rows: string[][] = [
+    [...titles],
     ...view.stores.map((store) => [
       store.name,
       store.id === null ? "–" : String(store.id),
@@ -49,24 +74,22 @@ export function renderTable(view: PlaygroundView): string[] {
       store.address,
     ]),
   ];
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length))) ?? [];
-  const isNumber = (column: number) => column === 1 || (column >= 4 && column <= 7);
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) => (isNumber(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+  const cells = shown.map((title) => {
+    const column = rows.map((row) => row[titles.indexOf(title)] ?? "");
+    const width = longest(column);
+    return column.map((cell) => (numbers.has(title) ? cell.padStart(width) : cell.padEnd(width)));
+  });
+  return rows.map((_, row) =>
+    cells
+      .map((column) => column[row])
       .join("  ")
       .trimEnd(),
   );
-  const sum = view.stores.reduce((total, { requestsPerSecond }) => total + (requestsPerSecond ?? 0), 0);
-  const pds = view.pds.map((pd) => {
-    const what = processText(pd);
-    return `${pd.name} ${pd.url}${pd.isLeader ? " (leader)" : ""}${what === "runs" ? "" : ` (${what})`}`;
-  });
-  return [`${count(view.regions)} regions · ${Math.round(sum)} requests/s · ${pds.join(" · ")}`, ...lines];
 }
 
-export const fitted = (lines: readonly string[], columns: number): string[] =>
-  lines.map((line) => (line.length > columns ? `${line.slice(0, columns - 1)}…` : line));
+const fitted = (lines: readonly string[], columns: number): string[] =>
+  lines.map((line) => (line.length > columns ? `${line.slice(0, Math.max(0, columns - 1))}…` : line));
+const longest = (lines: readonly string[]) => Math.max(...lines.map(({ length }) => length));
 
 const count = (value: number | null) => (value === null ? "–" : String(value));
 const processText = ({ process, isCutOff }: { readonly process: StoreView["process"]; readonly isCutOff: boolean }) =>
