@@ -237,6 +237,22 @@ describe("leases", () => {
     expect(raft.takeReady().messagesAfterPersist).toMatchObject([{ kind: "voteAnswer", granted: true, to: 3 }]);
   });
 
+  test("R9: a peer gives its promise up to a leader whose process ended, of that term alone", () => {
+    const follower = peer(1, { term: 3 });
+    follower.step({ from: 2, to: 1, term: 3, kind: "heartbeat", commit: 0, context: 7 });
+    settle(follower);
+    const asked = () => {
+      follower.step({ from: 3, to: 1, term: 4, kind: "preVote", lastIndex: 9, lastTerm: 3, isTransfer: false, priority: 0 });
+      return settle(follower).length;
+    };
+    expect(asked()).toBe(0);
+    follower.leaderGone(2, 2);
+    follower.leaderGone(3, 3);
+    expect([follower.leader, asked()]).toEqual([2, 0]);
+    follower.leaderGone(2, 3);
+    expect([follower.leader, asked()]).toEqual([0, 1]);
+  });
+
   test("R9: a restarted peer that is sure that nobody leads votes and stands at once, but not for what it promised since", () => {
     const restarted = () => peer(1, { term: 1, draw: () => 1, isRestarted: true });
     const raft = restarted();

@@ -233,6 +233,14 @@ export class Raft {
     this.#soonTries = soonTriesMax;
   }
 
+  /**
+   * The process of the leader of `term` ended: it leads that term no more, and no lease of its rests on this peer's promise. `term` is what
+   * the leader's next life began with: a life never leads the term that it began with, so late word of it unseats nobody.
+   */
+  leaderGone(leader: PeerId, term: number): void {
+    if (this.#role === "follower" && this.#leader === leader && this.#term === term) this.#leader = 0;
+  }
+
   /** Stands for election now. */
   campaign(): void {
     if (this.#role !== "leader" && this.#mayCampaign()) this.#campaign("preVote", false);

@@ -107,6 +107,10 @@ export class Peer {
 
   /** Since a restart: members that said that they do not lead. Null: this peer asks nobody (any more). */
   notLeading: Set<number> | null = null;
+  /** Another member has restarted, too. */
+  othersBegan = false;
+  /** The term that this life began with: it leads none but later ones. */
+  readonly bornTerm: number;
 
   // ── size and traffic ──
   approximateBytes = 0;
@@ -162,6 +166,7 @@ export class Peer {
     // The commit index is written along with other things only, so it may be behind what is applied; and never behind the log's begin.
     const commit = Math.min(log.lastIndex, Math.max(log.hardState.commit, applyState.applied));
     this.saidHardState = { ...log.hardState, commit };
+    this.bornTerm = log.hardState.term;
     this.isRecorded = region.peers.length > 0 || log.stateSegment !== 0;
     this.raft = new Raft({
       id: init.id,

@@ -48,6 +48,59 @@ test("R9: after a restart of all stores regions have leaders long before the pro
   }
 });
 
+test("S11: the regions of a store that comes back soon are led again long before an election would begin", async () => {
+  for (let seed = 1; seed <= 6; seed++) {
+    const cluster = await started(seed);
+    // Some sleep by now.
+    if (seed % 2 === 0) await cluster.sim.pass(5_000);
+    const { id } = cluster.pd.firstRegion as Region;
+    const leader = cluster.leader(id);
+    const machine = cluster.machines.find(({ store }) => store === leader?.store) as (typeof cluster.machines)[number];
+    cluster.crash(machine, seed % 3 === 0 ? "power" : "kill");
+    await cluster.sim.pass(200);
+    await cluster.boot(machine);
+    // An election begins after 1000 ms at the soonest.
+    expect(await msUntilLed(cluster)).toBeLessThan(500);
+    await cluster.settle(10);
+  }
+});
+
+test("S11: late word of an earlier life does not unseat whoever leads in a later one", async () => {
+  for (let seed = 1; seed <= 6; seed++) {
+    const cluster = new StoreCluster({ seed, stores: 3, options: { hibernate: false } });
+    await cluster.start(3);
+    const { id } = cluster.pd.firstRegion as Region;
+    await cluster.until("somebody leads", () => cluster.leader(id)?.peer.hasAppliedOwnTerm === true);
+    const machine = cluster.machines.find(({ store }) => store === cluster.leader(id)?.store) as (typeof cluster.machines)[number];
+    const [other, third] = cluster.machines.filter((each) => each !== machine) as [typeof machine, typeof machine];
+    cluster.crash(machine, "kill");
+    await cluster.boot(machine);
+    const there = machine.store?.peers.get(id);
+    const { bornTerm = 0, id: from = 0 } = there ?? {};
+    await cluster.until("it leads again", () => cluster.leader(id)?.store === machine.store && there?.hasAppliedOwnTerm === true);
+    await cluster.sim.pass(300);
+    // It hears nobody from now on, and reads by its lease; what it said when it began comes once more.
+    for (const { storeId } of [other, third]) cluster.messages.cut(machine.storeId, storeId);
+    const { confVer = 0, version = 0 } = there?.region ?? {};
+    for (const { store } of [other, third]) {
+      const peer = store?.peers.get(id);
+      const to = { id: peer?.id ?? 0, storeId: store?.storeId ?? 0 };
+      const content = { kind: "began", life: 77, answers: 0, term: bornTerm } as const;
+      store?.deliver({ regionId: id, from: { id: from, storeId: machine.storeId }, to, epoch: { confVer, version }, content });
+    }
+    other.store?.peers.get(id)?.raft.campaign();
+    const mayLease = () => there?.mayLeaseRead(cluster.sim.clock.nowMs, 900) === true;
+    const isReplaced = () => [other, third].some(({ store }) => store?.peers.get(id)?.isLeader === true);
+    expect(mayLease()).toBe(true);
+    await cluster.until("another one leads", () => {
+      expect(isReplaced() && mayLease()).toBe(false);
+      return isReplaced();
+    });
+    cluster.messages.heal();
+    await cluster.settle(10);
+  }
+});
+
 test("S11: whoever restarts beside a leader keeps its promise, whatever the others say", async () => {
   for (let seed = 1; seed <= 6; seed++) {
     const cluster = new StoreCluster({ seed, stores: 3, options: { hibernate: false } });
@@ -70,6 +123,20 @@ test("S11: whoever restarts beside a leader keeps its promise, whatever the othe
     cluster.messages.heal();
     await cluster.settle(10);
   }
+});
+
+test.each([31, 32, 33, 34])("what is said late, about restarts and else, breaks nothing: seed %i", async (seed) => {
+  const cluster = new StoreCluster({ seed, stores: 3 });
+  await cluster.start(3);
+  cluster.messages.faults = { loss: 0.02, duplication: 0.2, delayMsMax: 1_500 };
+  for (let i = 0; i < 6; i++) cluster.client(i, 4);
+  for (let round = 0; round < 120; round++) {
+    await cluster.sim.pass(100);
+    cluster.throwFailures();
+    if (cluster.up.length > 0 && cluster.random.chance(0.1)) cluster.crash(cluster.random.pick(cluster.up).machine, "kill");
+    cluster.harm({ transfer: 0.1, partition: 0.05 });
+  }
+  await cluster.settle(4);
 });
 
 describe("storms in which many stores restart at once", () => {

@@ -74,7 +74,7 @@ describe("messages between stores", () => {
     const messages: readonly Envelope[] = [
       envelope,
       { ...envelope, content: { kind: "merged", targetId: 9 } },
-      { ...envelope, content: { kind: "began", life: 2 ** 31 - 1, answers: 7 } },
+      { ...envelope, content: { kind: "began", life: 2 ** 31 - 1, answers: 7, term: 8 } },
       { ...envelope, content: { kind: "raft", term: 6, sleep: false, body: { kind: "readIndexAnswer", index: 3, context: "c" } } },
     ];
     const out = new Encoder(1);

@@ -310,10 +310,10 @@ export type EnvelopeBody =
   /** The addressee's region was taken in by another one, for good: its group is no more. `epoch` is the one at which it was. */
   | { readonly kind: "merged"; readonly targetId: number }
   /**
-   * Between members after a restart. `life` not 0: the sender began it, and asks whether the addressee leads. `answers` not 0: the
-   * sender does not, and says so to whoever asked with that life.
+   * Between members after a restart. `life` not 0: the sender began it, with its Raft in `term`, and asks whether the addressee leads.
+   * `answers` not 0: the sender does not, and says so to whoever asked with that life.
    */
-  | { readonly kind: "began"; readonly life: number; readonly answers: number };
+  | { readonly kind: "began"; readonly life: number; readonly answers: number; readonly term: number };
 
 export interface Envelope {
   readonly regionId: number;
@@ -357,7 +357,7 @@ export function encodeEnvelope(out: Encoder, envelope: Envelope): void {
   if (content.kind !== "raft") {
     head(code[content.kind]);
     if (content.kind === "merged") out.varint(content.targetId);
-    if (content.kind === "began") out.varint(content.life).varint(content.answers);
+    if (content.kind === "began") out.varint(content.life).varint(content.answers).varint(content.term);
     return;
   }
   const { body } = content;
@@ -414,7 +414,7 @@ export function decodeEnvelope(input: Decoder): Envelope {
   if (kind === code.gone) return simple({ kind: "gone" });
   if (kind === code.wake) return simple({ kind: "wake" });
   if (kind === code.merged) return simple({ kind: "merged", targetId: input.varint() });
-  if (kind === code.began) return simple({ kind: "began", life: input.varint(), answers: input.varint() });
+  if (kind === code.began) return simple({ kind: "began", life: input.varint(), answers: input.varint(), term: input.varint() });
   const term = input.varint();
   return simple({ kind: "raft", term, body: decodeBody(input, kind), sleep: first !== kind });
 }
