@@ -6,10 +6,10 @@ import { checkSnapshotIsolation, findLongFork, type RecordedTransaction, seeds, 
 import { describe, expect, test } from "vitest";
 import { createMemoryRegions } from "../testing/memory-region-kv.ts";
 import { ConcurrencyManager } from "./concurrency.ts";
-import type { NotedWrite, Version } from "./core/key-state.ts";
+import type { Version } from "./core/key-state.ts";
 import { encodeKey } from "./core/keys.ts";
 import { LeaderDetector } from "./deadlock.ts";
-import { type LedTerm, RecentWrites } from "./recent-writes.ts";
+import { type LedTerm, type RecentChanges, RecentWrites } from "./recent-writes.ts";
 import { Aborted, type CommitMode, ModelClient, Unknown } from "./testing/model-client.ts";
 import { Transactions } from "./transactions.ts";
 
@@ -180,11 +180,14 @@ describe("what lets a store do without a look at the versions is needed", () => 
         this.#led ??= { ...led, floorTs: 0n };
         return super.versionsOf(name, this.#led, startTs, isPresent);
       }
-      override done(noted: readonly NotedWrite[]): void {
-        super.done(noted, this.#led);
+      override lockOf(): undefined {
+        return undefined;
       }
-      override begin(noted: readonly NotedWrite[]): void {
-        super.begin(noted, this.#led);
+      override done(changes: RecentChanges): void {
+        super.done(changes, this.#led);
+      }
+      override begin(changes: RecentChanges): void {
+        super.begin(changes, this.#led);
       }
     }
     expect(await isAnyWrong((seed) => ({ seed, recent: () => new Trusting() }))).toBe(true);

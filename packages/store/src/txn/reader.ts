@@ -24,11 +24,6 @@ export function lockOf(reader: EngineReader, key: Uint8Array): Lock | null {
   return record === null ? null : decodeLock(record);
 }
 
-/** `key` is the encoded one. */
-export function stateOf(userKey: Uint8Array, key: Uint8Array, name: string, reader: EngineReader): KeyState {
-  return { userKey, key, name, lock: lockOf(reader, key), versions: null };
-}
-
 /** Loads what `KeyState.versions` promises to a transaction that began at `startTs`. */
 export async function loadVersions(reader: EngineReader, state: KeyState, startTs: bigint): Promise<void> {
   const versions: Version[] = [];

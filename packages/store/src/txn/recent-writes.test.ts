@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { KeyState, NotedWrite } from "./core/key-state.ts";
 import type { Write } from "./core/records.ts";
-import { type LedTerm, RecentWrites } from "./recent-writes.ts";
+import { type LedTerm, type RecentChanges, RecentWrites } from "./recent-writes.ts";
 
 const region = { id: 1, startKey: new Uint8Array(0), endKey: new Uint8Array(0), confVer: 1, version: 1, peers: [] };
 const ledOf = (term: number, floorTs: bigint | null): LedTerm => ({ region, term, floorTs });
@@ -13,9 +13,11 @@ function noted(name: string, commitTs: bigint, kind: Write["kind"] = "put", isAg
   return { state, commitTs, write, isAgain };
 }
 
+const changes = (...all: NotedWrite[]): RecentChanges => ({ noted: all, states: all.map(({ state }) => state) });
+
 function write(recent: RecentWrites, ...all: NotedWrite[]): void {
-  recent.begin(all, led);
-  recent.done(all, led);
+  recent.begin(changes(...all), led);
+  recent.done(changes(...all), led);
 }
 
 describe("versions that are known without the engine", () => {
@@ -41,15 +43,15 @@ describe("versions that are known without the engine", () => {
   test("a write whose end is not known, or that came under another term, tells its time and nothing else", () => {
     const recent = new RecentWrites();
     write(recent, noted("a", 200n));
-    recent.begin([noted("a", 220n)], led);
+    recent.begin(changes(noted("a", 220n)), led);
     expect(recent.versionsOf("a", led, 220n, false)).toBeNull();
     expect(recent.versionsOf("a", led, 221n, false)).toEqual([]);
     expect(recent.versionsOf("a", led, 221n, true)).toBeNull();
     write(recent, noted("b", 200n));
     const later = ledOf(2, 300n);
     expect(recent.versionsOf("b", later, 301n, true)).toBeNull();
-    recent.begin([noted("b", 310n, "rollback")], later);
-    recent.done([noted("b", 310n, "rollback")], later);
+    recent.begin(changes(noted("b", 310n, "rollback")), later);
+    recent.done(changes(noted("b", 310n, "rollback")), later);
     expect(recent.versionsOf("b", later, 311n, true)).toBeNull();
   });
 
@@ -64,8 +66,49 @@ describe("versions that are known without the engine", () => {
   test("after a removal without regard to transactions nothing is known to be there", () => {
     const recent = new RecentWrites();
     write(recent, noted("a", 200n));
-    recent.forgetVersions();
+    recent.forgetAll();
     expect(recent.versionsOf("a", led, 201n, true)).toBeNull();
+  });
+
+  test("a lock that was set or taken away is known until its key is on its way again, in its term", () => {
+    const recent = new RecentWrites();
+    const bytes = Buffer.from("xx value of a request");
+    const lock = {
+      kind: "put" as const,
+      primary: bytes.subarray(0, 1),
+      startTs: 200n,
+      ttlMs: 1,
+      shortValue: bytes.subarray(3, 8),
+      forUpdateTs: 0n,
+      txnSize: 1,
+      minCommitTs: 0n,
+      secondaries: [bytes.subarray(1, 2)],
+      rollbackTs: [],
+      lastChange: null,
+      source: 0n,
+      lockedWithConflict: false,
+      generation: 0n,
+    };
+    const { state } = noted("a", 0n);
+    state.lock = lock;
+    expect(recent.lockOf("a", led)).toBeUndefined();
+    recent.begin({ states: [state], noted: [] }, led);
+    expect(recent.lockOf("a", led)).toBeUndefined();
+    recent.done({ states: [state], noted: [] }, led);
+    expect(Buffer.from(recent.lockOf("a", led)?.shortValue ?? [])).toEqual(Buffer.from("value"));
+    expect(recent.lockOf("a", led)?.shortValue?.buffer.byteLength).toBe(5);
+    expect(recent.lockOf("a", ledOf(2, 100n))).toBeUndefined();
+    expect(recent.versionsOf("a", led, 201n, false)).toEqual([]);
+    state.lock = null;
+    recent.begin({ states: [state], noted: [] }, led);
+    recent.done({ states: [state], noted: [] }, led);
+    expect(recent.lockOf("a", led)).toBeNull();
+  });
+
+  test("of a command with more keys than are kept, the times of all are", () => {
+    const recent = new RecentWrites({ keysMax: 10 });
+    write(recent, ...Array.from({ length: 100 }, (_, i) => noted(`k${i}`, 200n)));
+    for (let i = 0; i < 100; i++) expect(recent.versionsOf(`k${i}`, led, 150n, false)).toBeNull();
   });
 
   test("keeps two generations, and the newest time of what it forgot", () => {

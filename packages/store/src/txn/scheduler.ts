@@ -106,13 +106,13 @@ export class Scheduler {
         const size = sizeOf(changes.writes);
         const { recent } = this.#options;
         this.#pendingBytes += size;
-        recent.begin(changes.noted, led);
+        recent.begin(changes, led);
         try {
           await this.#options.kv.write(context, term, changes.writes);
         } finally {
           this.#pendingBytes -= size;
         }
-        recent.done(changes.noted, led);
+        recent.done(changes, led);
       }
       (last as (() => void) | null)?.();
       // Locks that are gone for readers must be gone from memory, too, before others are told.

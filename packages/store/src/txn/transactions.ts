@@ -25,9 +25,9 @@ import {
   loadAllVersions,
   loadVersions,
   loadVersionsOf,
+  lockOf,
   scan,
   scanLocks,
-  stateOf,
   valueOf,
 } from "./reader.ts";
 import { RecentWrites } from "./recent-writes.ts";
@@ -639,7 +639,7 @@ export class Transactions {
     try {
       for (const family of ["lock", "write", "default"] as const) await removeRange(this.#kv, context, family, range);
     } finally {
-      this.recent.forgetVersions();
+      this.recent.forgetAll();
     }
     return {};
   }
@@ -660,7 +660,7 @@ export class Transactions {
           for (const family of ["lock", "write", "default"] as const) await removeRange(this.#kv, context, family, range);
         });
       } finally {
-        this.recent.forgetVersions();
+        this.recent.forgetAll();
       }
     }
     return {};
@@ -797,7 +797,7 @@ export class Transactions {
   async mvccByKey(request: kvrpcpb.MvccGetByKeyRequest, context: RegionContext): Promise<Answer<kvrpcpb.MvccGetByKeyResponse>> {
     using snapshot = await this.#kv.snapshot(context);
     const key = encodeKey(request.key);
-    const state = stateOf(request.key, key, nameOf(key), snapshot.reader);
+    const state: KeyState = { userKey: request.key, key, name: nameOf(key), lock: lockOf(snapshot.reader, key), versions: null };
     checkInRegion(state.key, snapshot.region);
     await loadAllVersions(snapshot.reader, state);
     const kinds = { put: "Put", delete: "Del", lock: "Lock", rollback: "Rollback", pessimistic: "PessimisticLock" } as const;
@@ -848,8 +848,12 @@ export class Transactions {
     const keys = items.map(({ key }) => encodeKey(key));
     const names = keys.map(nameOf);
     const run = (acting: Acting) => {
-      const load = ({ key }: { readonly key: Uint8Array }, index: number) =>
-        stateOf(key, keys[index] as Uint8Array, names[index] as string, acting.reader);
+      const { led, reader } = acting;
+      const load = ({ key: userKey }: { readonly key: Uint8Array }, index: number): KeyState => {
+        const [key, name] = [keys[index] as Uint8Array, names[index] as string];
+        const lock = led === null ? undefined : this.recent.lockOf(name, led);
+        return { userKey, key, name, lock: lock === undefined ? lockOf(reader, key) : lock, versions: null };
+      };
       if (items.length === 1) return act(acting, items.map(load));
       const byName = new Map<string, KeyState>();
       const states = items.map((item, index) => {

@@ -30,6 +30,8 @@ export interface KeyState {
   versions: Version[] | null;
   /** Of the newest put, when it was asked for. */
   value?: Uint8Array | null;
+  /** Whether changes were noted. */
+  isChanged?: boolean;
 }
 
 /** A record of the family `write` among the changes. */
@@ -44,6 +46,8 @@ export interface NotedWrite {
 export class Changes {
   readonly writes: RegionWrite[] = [];
   readonly noted: NotedWrite[] = [];
+  /** Keys whose locks change, or that get records. */
+  readonly states: KeyState[] = [];
   /** Locks that go. */
   readonly unlocked: Uint8Array[] = [];
 
@@ -51,15 +55,24 @@ export class Changes {
   drop(): void {
     this.writes.length = 0;
     this.noted.length = 0;
+    this.states.length = 0;
     this.unlocked.length = 0;
+  }
+
+  #note(state: KeyState): void {
+    if (state.isChanged === true) return;
+    state.isChanged = true;
+    this.states.push(state);
   }
 
   putLock(state: KeyState, lock: Lock): void {
     state.lock = lock;
+    this.#note(state);
     this.writes.push({ kind: "put", family: "lock", key: state.key, value: encodeLock(lock) });
   }
   deleteLock(state: KeyState): void {
     state.lock = null;
+    this.#note(state);
     this.writes.push({ kind: "delete", family: "lock", key: state.key });
     this.unlocked.push(state.key);
   }
@@ -71,6 +84,7 @@ export class Changes {
       state.versions = others;
     }
     this.noted.push({ state, commitTs, write, isAgain });
+    this.#note(state);
     this.writes.push({ kind: "put", family: "write", key: versionKey(state.key, commitTs), value: encodeWrite(write) });
   }
   deleteWrite(state: KeyState, commitTs: bigint): void {
