@@ -24,6 +24,22 @@ describe("virtual time", () => {
     await expect(sim.run({ until: () => false })).rejects.toThrow("seed 77");
   });
 
+  test("a node's clock may run at a rate of its own: what it measures, and its timers", async () => {
+    const sim = new Simulation({ seed: 1 });
+    const { clock } = sim.world("slow");
+    const [startMs, ownMs] = [sim.clock.nowMs, clock.monotonicMs()];
+    sim.drift("slow", 0.5);
+    await sim.pass(100);
+    expect(clock.monotonicMs() - ownMs).toBe(50);
+    sim.drift("slow", 2);
+    let firedMs = 0;
+    clock.timer(100, () => {
+      firedMs = sim.clock.nowMs - startMs;
+    });
+    await sim.pass(100);
+    expect([firedMs, clock.monotonicMs() - ownMs]).toEqual([150, 250]);
+  });
+
   test("a crashed node's timers never fire", async () => {
     const sim = new Simulation({ seed: 1 });
     let fired = false;

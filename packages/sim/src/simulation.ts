@@ -1,5 +1,5 @@
 import { type Faults, type Logger, type Processes, type Random, seededRandom, silentLogger, type World } from "@skein/base";
-import { VirtualClock } from "./virtual-clock.ts";
+import { type Drift, VirtualClock } from "./virtual-clock.ts";
 import { VirtualDisk } from "./virtual-disk.ts";
 import { VirtualNetwork } from "./virtual-network.ts";
 
@@ -23,6 +23,7 @@ interface Node {
   readonly disk: VirtualDisk;
   readonly faults: SeededFaults;
   skewMs: number;
+  readonly drift: Drift;
   /** Raised by each crash: what an earlier life left behind never runs again. */
   life: number;
 }
@@ -49,7 +50,7 @@ export class Simulation {
     const life = node.life;
     const isDead = () => node.life !== life;
     return {
-      clock: this.clock.forNode({ skewMs: () => node.skewMs, isDead }),
+      clock: this.clock.forNode({ skewMs: () => node.skewMs, isDead, drift: node.drift }),
       random: this.random.fork(`${name}/${life}`),
       disk: node.disk.forLife(isDead),
       network: this.network.forNode(name),
@@ -66,11 +67,21 @@ export class Simulation {
         disk: new VirtualDisk(this.random.fork(`disk/${name}`), () => this.clock.nowMs),
         faults: new SeededFaults(this.random.fork(`faults/${name}`)),
         skewMs: 0,
+        drift: { rate: 1, sinceMs: this.clock.nowMs, atMs: this.clock.nowMs },
         life: 0,
       };
       this.#nodes.set(name, node);
     }
     return node;
+  }
+
+  /** From now on the node's clock runs at `rate` of everyone's: timers that are set, and what it measures. Wall time is skewed instead. */
+  drift(name: string, rate: number): void {
+    const { drift } = this.node(name);
+    const { nowMs } = this.clock;
+    drift.atMs += (nowMs - drift.sinceMs) * drift.rate;
+    drift.sinceMs = nowMs;
+    drift.rate = rate;
   }
 
   /** kill -9 and a loss of power: timers never fire, streams reset, what was not synced may be gone. */

@@ -48,19 +48,25 @@ export class VirtualClock {
     this.#nowMs = Math.max(this.#nowMs, ms);
   }
 
-  /** The clock as one node sees it. `skewMs` shifts its wall time; after `isDead()` nothing of that node ever fires again. */
-  forNode(options: { readonly skewMs: () => number; readonly isDead: () => boolean }): Clock {
+  /**
+   * The clock as one node sees it. `skewMs` shifts its wall time; `drift` makes its seconds longer or shorter than others'; after
+   * `isDead()` nothing of that node ever fires again.
+   */
+  forNode(options: { readonly skewMs: () => number; readonly isDead: () => boolean; readonly drift?: Drift }): Clock {
+    const { drift } = options;
+    /** Of everyone's time, for so much of the node's. */
+    const real = (ms: number) => ms / (drift?.rate ?? 1);
     const guarded = (run: () => void) => () => {
       if (!options.isDead()) run();
     };
     return {
       nowMs: () => this.#nowMs + options.skewMs(),
-      monotonicMs: () => this.#nowMs,
+      monotonicMs: () => (drift === undefined ? this.#nowMs : drift.atMs + (this.#nowMs - drift.sinceMs) * drift.rate),
       sleep: (ms, signal) =>
         new Promise((resolve, reject) => {
           if (signal?.aborted === true) return reject(signal.reason);
           const timer = this.schedule(
-            ms,
+            real(ms),
             guarded(() => {
               signal?.removeEventListener("abort", onAbort);
               resolve();
@@ -72,10 +78,17 @@ export class VirtualClock {
           };
           signal?.addEventListener("abort", onAbort, { once: true });
         }),
-      timer: (ms, run) => this.schedule(ms, guarded(run)),
+      timer: (ms, run) => this.schedule(real(ms), guarded(run)),
       afterTurn: (run) => void this.schedule(0, guarded(run)),
     };
   }
+}
+
+/** How fast a node's clock runs: `rate` seconds of its own in one of everyone's, since `sinceMs`, when it showed `atMs`. */
+export interface Drift {
+  rate: number;
+  sinceMs: number;
+  atMs: number;
 }
 
 interface Scheduled {

@@ -305,11 +305,14 @@ export class StoreCluster {
     const { random } = this;
     for (const [kind, chance] of Object.entries(chances) as [HarmKind, number][]) if (random.chance(chance)) this.#harm(kind);
     for (const machine of this.machines) {
-      if (machine.store !== null || !random.chance(0.15) || this.#booting.has(machine)) continue;
-      this.#booting.add(machine);
-      const boot = this.bootSoon(machine).finally(() => this.#booting.delete(machine));
-      boot.catch((error: unknown) => this.failures.push(`boot of ${machine.name}: ${String((error as Error).stack)}`));
+      if (machine.store === null && random.chance(0.15)) this.#bootLater(machine);
     }
+  }
+  #bootLater(machine: Machine): void {
+    if (this.#booting.has(machine)) return;
+    this.#booting.add(machine);
+    const boot = this.bootSoon(machine).finally(() => this.#booting.delete(machine));
+    boot.catch((error: unknown) => this.failures.push(`boot of ${machine.name}: ${String((error as Error).stack)}`));
   }
   readonly #booting = new Set<Machine>();
 
@@ -321,6 +324,17 @@ export class StoreCluster {
       if (this.#booting.size > 0 || up.length < this.machines.length) return; // a majority stays, or nothing would happen
       return this.crash(random.pick(up).machine, random.chance(0.7) ? "power" : "kill");
     }
+    if (kind === "drift") {
+      // A lease leaves a third of its time to it: clocks that differ by less than a half are all right.
+      for (const { name } of this.machines) this.sim.drift(name, slowestRate + random.float() * (fastestRate - slowestRate));
+      return;
+    }
+    if (kind === "bounce") {
+      if (this.#booting.size > 0) return;
+      const { machine } = random.pick(up);
+      this.crash(machine, random.chance(0.5) ? "power" : "kill");
+      return this.#bootLater(machine);
+    }
     if (kind === "partition") {
       const ids = this.machines.map(({ storeId }) => storeId);
       const side = new Set(ids.filter(() => random.chance(0.5)));
@@ -331,10 +345,20 @@ export class StoreCluster {
     if (leaders.length > 0) this.#disturb(kind, leaders);
   }
 
-  #disturb(kind: Exclude<HarmKind, "crash" | "partition">, leaders: readonly { readonly store: RaftStore; readonly peer: Peer }[]): void {
+  #disturb(
+    kind: Exclude<HarmKind, "crash" | "partition" | "drift" | "bounce">,
+    leaders: readonly { readonly store: RaftStore; readonly peer: Peer }[],
+  ): void {
     const { random } = this;
     const { store, peer } = random.pick(leaders);
     switch (kind) {
+      case "isolate": {
+        const others = this.machines.map(({ storeId }) => storeId).filter((id) => id !== store.storeId);
+        const spared = random.chance(0.6) ? random.pick(others) : 0;
+        for (const id of others) if (id !== spared) this.messages.cut(store.storeId, id);
+        this.sim.clock.schedule(random.between(200, 3_000), () => this.messages.heal());
+        return;
+      }
       case "split": {
         const key = bytes(`k${String(random.below(100)).padStart(3, "0")}`);
         const at = leaders.find((leader) => leader.store.ranges.at(key) === leader.peer);
@@ -393,6 +417,7 @@ export class StoreCluster {
     this.messages.heal();
     this.messages.faults = { loss: 0, duplication: 0, delayMsMax: 2 };
     this.isOver = true;
+    for (const { name } of this.machines) this.sim.drift(name, 1);
     await this.until("stores that boot are up", () => this.#booting.size === 0);
     for (const machine of this.machines) if (machine.store === null) await this.boot(machine);
     await this.until(
@@ -437,7 +462,11 @@ export class StoreCluster {
   }
 }
 
-export type HarmKind = "crash" | "partition" | "split" | "transfer" | "member" | "merge" | "consistency";
+/** Of everyone's time: the slowest and the fastest clock in a storm of drift. */
+const slowestRate = 0.8;
+const fastestRate = 1.15;
+
+export type HarmKind = "drift" | "bounce" | "isolate" | "crash" | "partition" | "split" | "transfer" | "member" | "merge" | "consistency";
 
 /** A run of so many rounds of 50 virtual ms, then the end. */
 export async function storm(
