@@ -5,10 +5,10 @@
  * Then what the process holds, and how long it takes until it answers again after it was killed. The limits come from what the
  * original gave on a machine of this kind, with client and server on the same two cores.
  */
-import type { BenchCase, Benchmark, BenchContext } from "@skein/cli";
+import type { BenchCase, BenchContext, Benchmark } from "@skein/cli";
 import { createPdClient } from "@skein/placement/client";
 import { pdpb } from "@skein/placement/wire";
-import { createRpcClient, duplex, rawBytes, type RpcClient, service } from "@skein/rpc";
+import { createRpcClient, duplex, type RpcClient, rawBytes, service } from "@skein/rpc";
 import { type PlacementDriver, startPlacementDriver } from "./support/placement-driver.ts";
 
 const stores = 10;

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { createLogger, nodeClock, nodeWorld, type World } from "@skein/base";
 import type { BenchCase, BenchContext, Benchmark } from "@skein/cli";
 import { createSyncUnit, endpointOf } from "@skein/migration";
-import { comparePositions, currentPosition, openConnection, parsePosition, type Position } from "@skein/mysql";
+import { comparePositions, currentPosition, openConnection, type Position, parsePosition } from "@skein/mysql";
 import { type DatabaseServer, makePrivateFolder, startMariadb } from "@skein/servers";
 import { plainStart, testSubtask } from "../packages/migration/src/testing/subtask.ts";
 import { applyThreads, copyDataFolder, durableSettings, onTarget, pointReplica, replicaMustRun } from "./support/replica.ts";

@@ -11,7 +11,7 @@
  * those cores awake (a load of 5 to 17), so one caller is measured with cores that are kept awake as well. On a machine on which
  * nothing else runs it depends on how fast a core wakes up: that case stands beside a bare exchange of ten bytes over TCP.
  */
-import type { BenchCase, Benchmark, BenchContext } from "@skein/cli";
+import type { BenchCase, BenchContext, Benchmark } from "@skein/cli";
 import { createPdClient, type PdClient } from "@skein/placement/client";
 import { pdpb } from "@skein/placement/wire";
 import { createRpcClient, type RpcClient } from "@skein/rpc";

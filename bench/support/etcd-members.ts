@@ -1,7 +1,8 @@
 /** Three members of etcd that do not stop for snapshots (`--snapshot-count`), with their defaults otherwise. */
 import { join } from "node:path";
+import { freePort } from "@skein/base";
 import type { BenchContext } from "@skein/cli";
-import { type EtcdServer, freePort, startEtcd } from "@skein/servers";
+import { type EtcdServer, startEtcd } from "@skein/servers";
 
 export async function startEtcdMembers({ world, folder }: BenchContext): Promise<EtcdServer[]> {
   const peers = new Map<string, string>();

@@ -1,8 +1,8 @@
 /** A placement driver as a process of its own, and what benches ask it. */
 import { join } from "node:path";
-import type { Child } from "@skein/base";
+import { type Child, freePort } from "@skein/base";
 import type { BenchContext } from "@skein/cli";
-import { checkoutFolder, freePort } from "@skein/servers";
+import { checkoutFolder } from "@skein/servers";
 
 export interface PlacementDriver extends AsyncDisposable {
   readonly url: string;

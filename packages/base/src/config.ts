@@ -8,9 +8,8 @@ import { Value, ValueErrorType } from "@sinclair/typebox/value";
 import { parse as parseTomlText, stringify as stringifyToml, TomlError } from "smol-toml";
 import { parseDocument } from "yaml";
 
-export { Type };
 export type { Static, TObject, TProperties, TSchema };
-export { stringifyToml };
+export { stringifyToml, Type };
 
 export interface ConfigProblem {
   readonly file: string;

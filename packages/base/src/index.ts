@@ -1,21 +1,3 @@
-export { AssertionError, assert, assertNever } from "./core/assert.ts";
-export type { Branded } from "./core/brand.ts";
-export { ByteReader, ByteWriter, compareBytes, ShortInputError } from "./core/bytes.ts";
-export { formatDuration, parseDuration } from "./core/duration.ts";
-export {
-  CodedError,
-  type CodedErrorFields,
-  causeText,
-  type DefinedError,
-  define,
-  type ErrorDefinition,
-  type ErrorLevel,
-  type ErrorScope,
-  formatCodedError,
-  isCodedError,
-} from "./core/errors.ts";
-export { type Random, randomFrom, seededRandom } from "./core/random.ts";
-export { Secret } from "./core/secret.ts";
 export { Channel } from "./channel.ts";
 export {
   CommandLineError,
@@ -47,6 +29,24 @@ export {
   type TSchema,
   Type,
 } from "./config.ts";
+export { AssertionError, assert, assertNever } from "./core/assert.ts";
+export type { Branded } from "./core/brand.ts";
+export { ByteReader, ByteWriter, compareBytes, ShortInputError } from "./core/bytes.ts";
+export { formatDuration, parseDuration } from "./core/duration.ts";
+export {
+  CodedError,
+  type CodedErrorFields,
+  causeText,
+  type DefinedError,
+  define,
+  type ErrorDefinition,
+  type ErrorLevel,
+  type ErrorScope,
+  formatCodedError,
+  isCodedError,
+} from "./core/errors.ts";
+export { type Random, randomFrom, seededRandom } from "./core/random.ts";
+export { Secret } from "./core/secret.ts";
 export { Backoff, Semaphore } from "./limits.ts";
 export {
   createLogger,
@@ -59,6 +59,7 @@ export {
   silentLogger,
 } from "./logger.ts";
 export { isAbort, TaskGroup } from "./task-group.ts";
+export { freePort } from "./world/free-port.ts";
 export { logFile } from "./world/log-file.ts";
 export { nodeClock, nodeDisk, nodeWorld } from "./world/node-world.ts";
 export { type RunningServer, runServerProcess, type ServerLog, type ServerText } from "./world/server-process.ts";

@@ -2,8 +2,9 @@
  * Leader election in etcd's shape: every campaigner puts a key `<prefix>/<lease id hex>` under its session's lease; the key with the
  * oldest create revision leads. A campaigner waits until no key is older than its own, and gives up when its own is deleted.
  */
-import type { KeyValue, Metastore, Revision, WatchBatch } from "./metastore.ts";
+
 import { metastoreErrors } from "./errors.ts";
+import type { KeyValue, Metastore, Revision, WatchBatch } from "./metastore.ts";
 import type { Session } from "./session.ts";
 
 /** It ends with its session: closing that lets the next campaigner lead. */

@@ -1,9 +1,9 @@
 export { campaign, electionLeader, type Leadership, observeElection } from "./election.ts";
-export { type ClusterMember, type EtcdCluster, initialClusterOf, openEtcdCluster } from "./etcd/etcd-cluster.ts";
-export { type EtcdMember, type EtcdMemberOptions, startEtcdMember } from "./etcd/etcd-member.ts";
-export { etcdServices, type EtcdServiceOptions } from "./etcd/etcd-services.ts";
 export { metastoreErrors } from "./errors.ts";
 export { selectionOf } from "./etcd/convert.ts";
+export { type ClusterMember, type EtcdCluster, initialClusterOf, openEtcdCluster } from "./etcd/etcd-cluster.ts";
+export { type EtcdMember, type EtcdMemberOptions, startEtcdMember } from "./etcd/etcd-member.ts";
+export { type EtcdServiceOptions, etcdServices } from "./etcd/etcd-services.ts";
 export { type FollowStep, follow } from "./follow.ts";
 export { decodeHexKey, hexKey, hexPrefix } from "./hex-key.ts";
 export { type MemberStore, type MemberStoreOptions, openMemberStore } from "./member-store.ts";

@@ -6,7 +6,7 @@
  *   <data-dir>/member/, etcd.log  with others
  *   <data-dir>/join               what the cluster that it joined had answered, until etcd has read it
  */
-import { causeText, type TlsFiles, type World } from "@skein/base";
+import { causeText, freePort, type TlsFiles, type World } from "@skein/base";
 import { type EtcdCluster, initialClusterOf, openEtcdCluster } from "./etcd/etcd-cluster.ts";
 import { type EtcdMember, startEtcdMember } from "./etcd/etcd-member.ts";
 import type { Metastore } from "./metastore.ts";
@@ -150,12 +150,4 @@ async function joinCluster(world: World, options: MemberStoreOptions): Promise<s
 async function readText(world: World, path: string): Promise<string | null> {
   if ((await world.disk.stat(path)) === null) return null;
   return new TextDecoder().decode(await world.disk.readFile(path, { limitBytes: 64 * 1024 })).trim();
-}
-
-/** A loopback port for etcd's own clients: this process. */
-async function freePort(world: World): Promise<number> {
-  const listener = await world.network.listen({ host: "127.0.0.1", port: 0 }, (connection) => connection.destroy());
-  const { port } = listener;
-  await listener.close();
-  return port;
 }

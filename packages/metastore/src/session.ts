@@ -2,7 +2,7 @@
  * A lease that is kept alive for as long as its owner lives. When it cannot be kept, `lost` aborts: the owner must stop what it
  * does under the lease *before* others may take over, so `lost` also aborts when no answer came for the lease's whole time.
  */
-import { type Logger, TaskGroup, type World, isAbort } from "@skein/base";
+import { isAbort, type Logger, TaskGroup, type World } from "@skein/base";
 import { metastoreErrors } from "./errors.ts";
 import type { LeaseId, Metastore } from "./metastore.ts";
 

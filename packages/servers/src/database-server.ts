@@ -7,7 +7,7 @@ import { logEnd, makePrivateFolder } from "./folders.ts";
 import { asRoot, checkoutFolder, findProgram, type Program } from "./program.ts";
 import { findServer, type ServerRelease } from "./releases.ts";
 import { launchServer, type ServerProcess } from "./server-process.ts";
-import { openSql, sql, type SqlRow } from "./sql.ts";
+import { openSql, type SqlRow, sql } from "./sql.ts";
 
 export interface DatabaseServerOptions {
   /** Kept at the end, and used again when it holds data. Unless given: a temporary folder that is removed at the end. */

@@ -1,8 +1,8 @@
 /** etcd as a child on the loopback. */
 import { join } from "node:path";
-import type { World } from "@skein/base";
+import { freePort, type World } from "@skein/base";
 import { serverErrors } from "./errors.ts";
-import { freePort, makePrivateFolder } from "./folders.ts";
+import { makePrivateFolder } from "./folders.ts";
 import { findProgram } from "./program.ts";
 import { launchServer, type ServerProcess } from "./server-process.ts";
 

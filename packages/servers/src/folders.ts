@@ -1,4 +1,4 @@
-/** Private folders and free ports. */
+/** Private folders, and the ends of logs. */
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { World } from "@skein/base";
@@ -22,13 +22,6 @@ async function removeAbandoned(world: World): Promise<void> {
     // another user's folder stays, and several may tidy up at once
     await world.disk.remove(join(tmpdir(), name), { recursive: true }).catch(() => {});
   }
-}
-
-/** A port of the loopback that was free a moment ago; another process may take it before it is used. */
-export async function freePort(world: World): Promise<number> {
-  const listener = await world.network.listen({ host: "127.0.0.1", port: 0 }, (stream) => stream.destroy());
-  await listener.close();
-  return listener.port;
 }
 
 /** The last lines of a log file; empty when there is none. */

@@ -9,7 +9,7 @@ export {
 } from "./database-server.ts";
 export { serverErrors } from "./errors.ts";
 export { type EtcdOptions, type EtcdServer, startEtcd, whyNotEtcd } from "./etcd.ts";
-export { freePort, logEnd, makePrivateFolder } from "./folders.ts";
+export { logEnd, makePrivateFolder } from "./folders.ts";
 export { checkoutFolder, endsWithUs, findProgram, findProgramInTree, type Program } from "./program.ts";
 export type { ServerRelease } from "./releases.ts";
 export type { KillSignal, ServerProcess } from "./server-process.ts";

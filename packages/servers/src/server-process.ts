@@ -1,7 +1,7 @@
 /** One server as a child process: start, wait until it answers, kill, start again. */
-import { type Child, causeText, type World } from "@skein/base";
+import { type Child, causeText, freePort, type World } from "@skein/base";
 import { serverErrors } from "./errors.ts";
-import { freePort, logEnd } from "./folders.ts";
+import { logEnd } from "./folders.ts";
 import { endsWithUs, type Program } from "./program.ts";
 
 export type KillSignal = Parameters<Child["kill"]>[0];

@@ -181,6 +181,12 @@ function testSuites(filters: readonly string[], env: Readonly<Record<string, str
   ];
 }
 
+/**
+ * Whose tests run on all processors but one, as the runner has it unless it is told: of two that is one, and the other idles in all
+ * tests that are of one process. Where every file starts many processes of its own, there is no such thing as an idle one.
+ */
+const oneProcessorLess: ReadonlySet<string> = new Set(["e2e"]);
+
 function testSuite(name: string, project: string, flags: readonly string[], env: Readonly<Record<string, string>>): Suite {
   return {
     name,
@@ -200,6 +206,7 @@ function testSuite(name: string, project: string, flags: readonly string[], env:
           "--reporter=default",
           "--reporter=json",
           `--outputFile.json=${reportFile}`,
+          ...(oneProcessorLess.has(project) ? [] : ["--maxWorkers=100%"]),
           ...flags,
         ],
         { NO_COLOR: "1", ...env },

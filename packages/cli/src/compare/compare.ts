@@ -4,9 +4,9 @@
  */
 import { openSql, type SqlEndpoint, type SqlSession } from "@skein/servers";
 import {
-  canCutBy,
   type ComparedColumn,
   type ComparedTable,
+  canCutBy,
   type KeyRange,
   type KeyValues,
   rangeDigestSql,

@@ -1,7 +1,7 @@
 /** dm-master and dm-workers as an operator starts them: real processes, driven through dmctl. */
 import { join } from "node:path";
-import { type Child, causeText, type World } from "@skein/base";
-import { checkoutFolder, endsWithUs, freePort, logEnd } from "@skein/servers";
+import { type Child, causeText, freePort, type World } from "@skein/base";
+import { checkoutFolder, endsWithUs, logEnd } from "@skein/servers";
 
 export interface ClusterProcess {
   readonly name: string;

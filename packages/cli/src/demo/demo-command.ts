@@ -5,7 +5,7 @@ import { type DatabaseServer, makePrivateFolder, openSql, sql, startMariadb } fr
 import type { Command, CommandContext } from "../command.ts";
 import { compareSchemas, type TableComparison } from "../compare/compare.ts";
 import { numberFlag, parseFlags } from "../flags.ts";
-import { type ClusterProcess, type DmCluster, startCluster, type SubTaskAnswer } from "./cluster.ts";
+import { type ClusterProcess, type DmCluster, type SubTaskAnswer, startCluster } from "./cluster.ts";
 import { type DemoTable, demoSchemas, demoTables } from "./core/dataset.ts";
 import { type DemoView, grouped, percent } from "./core/view.ts";
 import { createScreen, type Screen } from "./screen.ts";

@@ -1,7 +1,7 @@
 /** pd-servers and tikv-servers as an operator starts them: real processes, each on its host of a playground's network. */
 import { join } from "node:path";
-import { type Child, causeText, type World } from "@skein/base";
-import { checkoutFolder, freePort, logEnd } from "@skein/servers";
+import { type Child, causeText, freePort, type World } from "@skein/base";
+import { checkoutFolder, logEnd } from "@skein/servers";
 import { type KeptAddresses, noAddresses } from "./core/saved.ts";
 import { labelText, type Topology } from "./core/topology.ts";
 import { createNetwork, type NetworkKind, type PlaygroundHost, type PlaygroundNetwork } from "./network.ts";

@@ -1,6 +1,6 @@
 /** What a transaction may hold, and when its comparisons hold. */
 import { metastoreErrors } from "../errors.ts";
-import type { Comparison, CompareOperator, KeyValue, Operation, Transaction } from "../metastore.ts";
+import type { CompareOperator, Comparison, KeyValue, Operation, Transaction } from "../metastore.ts";
 import { boundsOf, contains } from "./selection.ts";
 
 export interface TransactionLimits {

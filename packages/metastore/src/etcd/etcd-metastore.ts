@@ -26,10 +26,10 @@ import type {
 import { countOf, itemOf, keyBytes, keyText, rangeMessage } from "./convert.ts";
 import { EtcdConnection, type EtcdConnectionOptions } from "./etcd-connection.ts";
 import {
+  type HeaderMessage,
   kvService,
   leaseService,
   maintenanceService,
-  type HeaderMessage,
   type RangeResponseMessage,
   type TxnResponseMessage,
   type WatchResponseMessage,

@@ -3,8 +3,8 @@ import { createServer } from "@skein/rpc";
 import { describe, expect, test } from "vitest";
 import { openEmbeddedMetastore } from "../embedded/embedded-metastore.ts";
 import { describeMetastoreContract } from "../testing/contract.ts";
-import { etcdServices } from "./etcd-services.ts";
 import { openEtcdMetastore } from "./etcd-metastore.ts";
+import { etcdServices } from "./etcd-services.ts";
 
 const world = nodeWorld();
 

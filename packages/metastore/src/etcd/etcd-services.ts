@@ -15,11 +15,11 @@ import type {
   RangeOptions,
   RangeResult,
 } from "../metastore.ts";
-import type { ClusterMember, EtcdCluster } from "./etcd-cluster.ts";
 import { countOf, keyBytes, keyText, messageOf, selectionOf } from "./convert.ts";
+import type { ClusterMember, EtcdCluster } from "./etcd-cluster.ts";
 import {
-  clusterService,
   type CompareMessage,
+  clusterService,
   type DeleteRequestMessage,
   kvService,
   leaseService,

@@ -2,32 +2,26 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { nodeWorld, silentLogger } from "@skein/base";
+import { freePort, nodeWorld, silentLogger } from "@skein/base";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { metastoreErrors } from "../errors.ts";
 import { textOf } from "../metastore.ts";
 import { describeMetastoreContract } from "../testing/contract.ts";
-import { type EtcdMember, type EtcdMemberOptions, startEtcdMember } from "./etcd-member.ts";
 import { initialClusterOf, openEtcdCluster } from "./etcd-cluster.ts";
+import { type EtcdMember, type EtcdMemberOptions, startEtcdMember } from "./etcd-member.ts";
 import { openEtcdMetastore } from "./etcd-metastore.ts";
 
 const world = nodeWorld({ log: silentLogger });
 let folder: string;
 
-async function freePort(): Promise<number> {
-  const listener = await world.network.listen({ host: "127.0.0.1", port: 0 }, () => {});
-  await listener.close();
-  return listener.port;
-}
-
 async function memberOptions(name: string): Promise<EtcdMemberOptions> {
-  const peer = `http://127.0.0.1:${await freePort()}`;
+  const peer = `http://127.0.0.1:${await freePort(world)}`;
   return {
     name,
     dataDir: join(folder, name),
     peerUrls: [peer],
     advertisePeerUrls: [peer],
-    clientUrls: [`http://127.0.0.1:${await freePort()}`],
+    clientUrls: [`http://127.0.0.1:${await freePort(world)}`],
     initialCluster: `${name}=${peer}`,
     initialClusterState: "new",
     flags: { "max-txn-ops": "2048", "heartbeat-interval": "50", "election-timeout": "500" },

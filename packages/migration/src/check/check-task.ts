@@ -5,8 +5,8 @@
 import { causeText, isCodedError, type World } from "@skein/base";
 import {
   type Connection,
-  type MysqlEndpoint,
   MysqlConnectionError,
+  type MysqlEndpoint,
   MysqlServerError,
   openBinlogStream,
   openConnection,
@@ -21,9 +21,9 @@ import { dmErrors } from "../errors.ts";
 import { createOnlineTables } from "../filter/core/online-ddl.ts";
 import { createRouter } from "../filter/core/router.ts";
 import { createTableFilter } from "../filter/core/table-filter.ts";
+import { positionAtTime } from "../sync/start-time.ts";
 import { type Grants, parseGrants } from "./core/grants.ts";
 import { type CheckProblem, type CheckReport, type CheckResult, checkHead, detailOf, passedText, reportOf } from "./core/report.ts";
-import { positionAtTime } from "../sync/start-time.ts";
 import { autoIncrementProblems, hasRowKey, shardProblems, tableProblems, targetProblems } from "./core/structure.ts";
 
 export interface CheckOutcome {

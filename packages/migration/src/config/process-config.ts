@@ -4,6 +4,7 @@ import {
   checkShape,
   type FlagDefinition,
   FlagError,
+  isCodedError,
   type LogLevel,
   logLevels,
   parseDuration,
@@ -191,6 +192,7 @@ export interface LaunchContext {
   readonly readFile: (path: string) => string;
 }
 
+/** What dm-master is to do. A bad value is a refusal, whose message is the coded error's; nothing is thrown. */
 export function launchMaster(argv: readonly string[], context: LaunchContext): Launch<MasterConfig> {
   return launch(masterFlags, masterShape, argv, context, "master config contained unknown configuration options", (shape) => {
     const masterAddr = shape["master-addr"].replace(/^https?:\/\//, "");
@@ -240,6 +242,7 @@ export function launchMaster(argv: readonly string[], context: LaunchContext): L
   });
 }
 
+/** The same for dm-worker. */
 export function launchWorker(argv: readonly string[], context: LaunchContext): Launch<WorkerConfig> {
   return launch(workerFlags, workerShape, argv, context, "worker config contains unknown configuration options", (shape) => {
     const workerAddr = shape["worker-addr"].replace(/^https?:\/\//, "");
@@ -303,6 +306,7 @@ function launch<T extends TSchema, C>(
     const shape = checkShape(schema, merged, typeof file === "string" ? file : "flags");
     return { kind: "run", config: finish(shape) };
   } catch (error) {
+    if (isCodedError(error)) return { kind: "refuse", message: error.message };
     if (!(error instanceof ConfigError)) throw error;
     const unknown = error.problems.filter(({ kind }) => kind === "unknown-key").map(({ path }) => path);
     if (unknown.length > 0) return { kind: "refuse", message: `${unknownKeysText}: ${unknown.join(", ")}` };

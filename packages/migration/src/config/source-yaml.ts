@@ -14,7 +14,7 @@ import { stringify } from "yaml";
 import { dmErrors } from "../errors.ts";
 import { createEventFilter, unknownEvents } from "../filter/core/event-filter.ts";
 import { PatternError } from "../filter/core/name-pattern.ts";
-import { securityOf, tlsOf, type FileReader } from "./security.ts";
+import { type FileReader, securityOf, tlsOf } from "./security.ts";
 import { checkerShape, type DatabaseShape, type FilterShape, sourceShape, withoutNulls } from "./shapes.ts";
 import type { SourceConfig, SourceEndpoint } from "./source-config.ts";
 import type { CheckerConfig, EventFilterRule } from "./subtask-config.ts";

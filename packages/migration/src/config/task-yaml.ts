@@ -11,7 +11,7 @@ import { PatternError } from "../filter/core/name-pattern.ts";
 import { createOnlineTables, defaultShadowRules, defaultTrashRules } from "../filter/core/online-ddl.ts";
 import { createRouter } from "../filter/core/router.ts";
 import { createTableFilter } from "../filter/core/table-filter.ts";
-import { securityOf, type FileReader } from "./security.ts";
+import { type FileReader, securityOf } from "./security.ts";
 import {
   type AllowListShape,
   type DumperShape,

@@ -1,7 +1,7 @@
 import { helpText, nameOf, parseLine } from "@skein/base";
 import { describe, expect, test } from "vitest";
-import { statements } from "./commands/binlog-commands.ts";
 import type { Command } from "./command.ts";
+import { statements } from "./commands/binlog-commands.ts";
 import { durationMs } from "./dmctl.ts";
 import { printMessage, printPlain } from "./print-message.ts";
 import { rootCommand } from "./root-command.ts";

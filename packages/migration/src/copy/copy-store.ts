@@ -8,8 +8,8 @@ import {
   type Connection,
   comparePositions,
   type GtidSet,
-  parseGtidSet,
   type Position,
+  parseGtidSet,
   type ResultSet,
   type TableDefinition,
 } from "@skein/mysql";

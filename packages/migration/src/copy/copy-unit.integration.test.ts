@@ -1,9 +1,9 @@
-import { type DatabaseServer, startMariadb, startMysql } from "@skein/servers";
 import { openConnection } from "@skein/mysql";
+import { type DatabaseServer, startMariadb, startMysql } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SubtaskConfig } from "../config/subtask-config.ts";
-import { createCopyUnit } from "./copy-unit.ts";
 import { loadCopyState } from "./copy-store.ts";
+import { createCopyUnit } from "./copy-unit.ts";
 import { endpoint, everyType, never, rowsOf, subtask, world } from "./testing/fixture.ts";
 
 const settings = { "innodb-flush-log-at-trx-commit": "0", "sync-binlog": "0" };

@@ -3,7 +3,7 @@
  * the rows before it; a worker that has the files goes on from there.
  */
 import { TaskGroup, type World } from "@skein/base";
-import { formatPosition, parseCreateTable, type Position, quoteByteString, quoteIdentifier, type TableDefinition } from "@skein/mysql";
+import { formatPosition, type Position, parseCreateTable, quoteByteString, quoteIdentifier, type TableDefinition } from "@skein/mysql";
 import type { SubtaskConfig } from "../config/subtask-config.ts";
 import { dmErrors } from "../errors.ts";
 import { createRouter, type Route } from "../filter/core/router.ts";

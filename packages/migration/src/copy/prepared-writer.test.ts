@@ -2,7 +2,7 @@ import type { Connection, PreparedStatement, RowPacketBatch } from "@skein/mysql
 import { MysqlServerError } from "@skein/mysql";
 import { expect, test } from "vitest";
 import { createRowEncoder } from "./core/encode-rows.ts";
-import { PreparedStatements, type PreparedShape, rowsPerStatement, writePrepared } from "./prepared-writer.ts";
+import { type PreparedShape, PreparedStatements, rowsPerStatement, writePrepared } from "./prepared-writer.ts";
 
 const never = new AbortController().signal;
 

@@ -3,14 +3,14 @@ import { type World } from "@skein/base";
 import {
   type Connection,
   currentPosition,
-  mariadbGtidsAtEnd,
-  mariadbGtidsByReading,
   MysqlConnectionError,
   type MysqlEndpoint,
   MysqlServerError,
+  mariadbGtidsAtEnd,
+  mariadbGtidsByReading,
   openConnection,
-  parseCreateTable,
   type Position,
+  parseCreateTable,
   quoteIdentifier,
   type TableDefinition,
 } from "@skein/mysql";

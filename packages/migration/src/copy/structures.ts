@@ -1,8 +1,8 @@
 /** A source table's place in the target: made when it is missing, taken as it is when its columns fit. */
 import {
+  MysqlServerError,
   mapCharset,
   mapCollation,
-  MysqlServerError,
   parseCreateTable,
   quoteIdentifier,
   type TableDefinition,

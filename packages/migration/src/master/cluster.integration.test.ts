@@ -2,9 +2,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { nodeWorld } from "@skein/base";
+import { freePort, nodeWorld } from "@skein/base";
 import { type KeyValue, openMetastore, textOf } from "@skein/metastore";
-import { type DatabaseServer, freePort, startMariadb } from "@skein/servers";
+import { type DatabaseServer, startMariadb } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { dmErrors } from "../errors.ts";
 import { startTestMaster } from "../testing/master.ts";

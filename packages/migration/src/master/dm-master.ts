@@ -22,10 +22,10 @@ import { createRpcClient, createServer, type Message, RpcError, type RpcServer }
 import { createPasswordCipher, parseSecretKey } from "../config/crypto.ts";
 import type { MasterConfig } from "../config/process-config.ts";
 import { dmErrors } from "../errors.ts";
-import { encode, type LeaderValue, prefixes } from "../wire/keys.ts";
-import { masterWire } from "../wire/wire.ts";
 import { createMasterHttp } from "../openapi/http.ts";
 import { releaseVersion } from "../version.ts";
+import { encode, type LeaderValue, prefixes } from "../wire/keys.ts";
+import { masterWire } from "../wire/wire.ts";
 import { type Leader, startLeader } from "./leader.ts";
 import { createMasterService, type MasterMethod, type MasterParts, type MasterService } from "./master-service.ts";
 import { createMasterMetrics } from "./metrics.ts";

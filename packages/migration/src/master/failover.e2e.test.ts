@@ -2,9 +2,9 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { type Child, nodeWorld } from "@skein/base";
+import { type Child, freePort, nodeWorld } from "@skein/base";
 import { createRpcClient, type Message } from "@skein/rpc";
-import { type DatabaseServer, freePort, startMariadb, whyNotEtcd } from "@skein/servers";
+import { type DatabaseServer, startMariadb, whyNotEtcd } from "@skein/servers";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { QueryStatusListMessage, SubTaskStatusMessage } from "../wire/messages.ts";
 import { masterWire } from "../wire/wire.ts";

@@ -12,6 +12,7 @@ import { sourceFromToml, sourceToToml, subtaskFromToml, subtaskToToml } from "..
 import type { SubtaskConfig } from "../config/subtask-config.ts";
 import { makeSubtasks, parseTask, taskToYaml } from "../config/task-yaml.ts";
 import { asCodedError, dmErrors } from "../errors.ts";
+import { parseStartTime, startTimeForms } from "../sync/core/start-time-text.ts";
 import { type LeaderValue, prefixes } from "../wire/keys.ts";
 import type {
   Answer,
@@ -27,7 +28,6 @@ import type { Leader } from "./leader.ts";
 import { probe } from "./probe.ts";
 import { probeSource } from "./source-setup.ts";
 import type { WorkerClients } from "./worker-client.ts";
-import { parseStartTime, startTimeForms } from "../sync/core/start-time-text.ts";
 
 export type MasterMethod =
   | "StartTask"

@@ -2,9 +2,9 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { type Child, nodeWorld } from "@skein/base";
+import { type Child, freePort, nodeWorld } from "@skein/base";
 import { createRpcClient, isRpcError } from "@skein/rpc";
-import { freePort, whyNotEtcd } from "@skein/servers";
+import { whyNotEtcd } from "@skein/servers";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { masterWire } from "../wire/wire.ts";
 

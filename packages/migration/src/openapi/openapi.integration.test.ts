@@ -2,8 +2,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { nodeWorld } from "@skein/base";
-import { type DatabaseServer, freePort, startMariadb } from "@skein/servers";
+import { freePort, nodeWorld } from "@skein/base";
+import { type DatabaseServer, startMariadb } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runDmctl } from "../control/dmctl.ts";
 import { startTestMaster } from "../testing/master.ts";

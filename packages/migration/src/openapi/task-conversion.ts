@@ -3,8 +3,8 @@
  * source's block-allow-list; the way back reads the entries and finds the route of the same patterns.
  */
 import { stringify } from "yaml";
-import { readShape } from "../config/source-yaml.ts";
 import { taskShape } from "../config/shapes.ts";
+import { readShape } from "../config/source-yaml.ts";
 
 export interface ApiTask {
   readonly name: string;

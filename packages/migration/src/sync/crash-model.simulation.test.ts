@@ -3,11 +3,11 @@
  * guard and the checkpoint are the real ones; source and target are in memory. At the end target equals source.
  */
 import { isCodedError, type Random, seededRandom } from "@skein/base";
-import { comparePositions, parseCreateTable, type Position, type Row } from "@skein/mysql";
-import { repeatCommand, seeds, Simulation } from "@skein/sim";
+import { comparePositions, type Position, parseCreateTable, type Row } from "@skein/mysql";
+import { repeatCommand, Simulation, seeds } from "@skein/sim";
 import { describe, expect, test } from "vitest";
-import { createCheckpointStore } from "../target/checkpoint-store.ts";
 import { dmErrors } from "../errors.ts";
+import { createCheckpointStore } from "../target/checkpoint-store.ts";
 import { Applier } from "./applier.ts";
 import { PositionGuard } from "./core/position-guard.ts";
 import { TablePlaces } from "./core/table-places.ts";

@@ -4,7 +4,7 @@
  *   YYYY-MM-DD hh:mm:ss   or with T between   then: nothing (the source's time zone), Z, ±hh:mm or ±hhmm
  */
 import type { World } from "@skein/base";
-import { comparePositions, type Connection, type MysqlEndpoint, openBinlogStream, type Position } from "@skein/mysql";
+import { type Connection, comparePositions, type MysqlEndpoint, openBinlogStream, type Position } from "@skein/mysql";
 import { dmErrors } from "../errors.ts";
 import { textLiteral } from "../target/core/meta-tables.ts";
 import { parseStartTime } from "./core/start-time-text.ts";

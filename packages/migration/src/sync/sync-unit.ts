@@ -23,13 +23,13 @@ import {
   type MysqlEndpoint,
   openBinlogStream,
   openConnection,
+  type Position,
   parseCreateTable,
   parseGtidSet,
   parseStatements,
-  type Position,
   printStatement,
-  quoteTable,
   type QueryEvent,
+  quoteTable,
   type Row,
   type RowsEvent,
   type SchemaTracker,
@@ -50,7 +50,7 @@ import { openTarget, type Target } from "../target/target.ts";
 import type { Blocker, SyncStatus, Unit, UnitStatus } from "../unit.ts";
 import { Applier } from "./applier.ts";
 import { LagMeter } from "./core/lag.ts";
-import { operatorPosition, Operators } from "./core/operators.ts";
+import { Operators, operatorPosition } from "./core/operators.ts";
 import { PositionGuard } from "./core/position-guard.ts";
 import { TablePlaces } from "./core/table-places.ts";
 import { DdlHandler } from "./ddl.ts";

@@ -3,8 +3,8 @@ import { openConnection } from "@skein/mysql";
 import { type DatabaseServer, startMariadb, startMysql } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SubtaskConfig } from "../config/subtask-config.ts";
-import { createSyncUnit, endpointOf, type SyncUnit } from "./sync-unit.ts";
 import { plainStart, testSubtask } from "../testing/subtask.ts";
+import { createSyncUnit, endpointOf, type SyncUnit } from "./sync-unit.ts";
 import { RandomWorkload } from "./testing/workload.ts";
 
 const world = nodeWorld();

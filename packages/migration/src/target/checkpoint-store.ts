@@ -6,7 +6,7 @@
  * position that is before the horizon is done in safe mode until the horizon is passed. A table's position may be ahead of the
  * global one: what is at or before it is in the target, and its `exit_safe_binlog_pos` numbers the rows event of the transaction.
  */
-import { type Connection, type GtidSet, parseGtidSet, type Position } from "@skein/mysql";
+import { type Connection, type GtidSet, type Position, parseGtidSet } from "@skein/mysql";
 import { dmErrors } from "../errors.ts";
 import { createCheckpointTables, metaTable, textLiteral, textOf } from "./core/meta-tables.ts";
 import type { Target } from "./target.ts";

@@ -18,9 +18,9 @@ import {
   openConnection,
   type ResultSet,
 } from "@skein/mysql";
+import { dmErrors } from "../errors.ts";
 import { classifyTargetErrno, isIgnorableDdlErrno, statementHead } from "./core/classify.ts";
 import { createFenceTables, createMetaSchema, metaTable, metaTableSuffixes, nameLiteral, textLiteral, textOf } from "./core/meta-tables.ts";
-import { dmErrors } from "../errors.ts";
 
 export interface TargetConfig {
   readonly endpoint: MysqlEndpoint;

@@ -1,7 +1,7 @@
 /** The stored forms of configurations, as a worker reads them. */
 import { parseDuration } from "@skein/base";
-import type { StartOptions } from "../config/subtask-config.ts";
 import { sourceFromToml, subtaskFromToml } from "../config/stored.ts";
+import type { StartOptions } from "../config/subtask-config.ts";
 import type { WorkerReaders } from "./dm-worker.ts";
 
 /** How long a pause or stop waits for the end of a transaction, when nobody says. */

@@ -3,8 +3,8 @@ import type { Message, UnaryHandler } from "@skein/rpc";
 import { asCodedError, dmErrors } from "../errors.ts";
 import type { CommonWorkerResponse, QueryStatusMessage } from "../wire/messages.ts";
 import type { SourceWorker } from "./source-worker.ts";
-import type { SchemaRequest, SyncControl } from "./unit-context.ts";
 import type { Subtask } from "./subtask.ts";
+import type { SchemaRequest, SyncControl } from "./unit-context.ts";
 
 export interface WorkerServiceOptions {
   readonly name: string;

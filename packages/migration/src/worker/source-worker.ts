@@ -8,7 +8,7 @@ import type { SourceConfig } from "../config/source-config.ts";
 import type { StartOptions, SubtaskConfig } from "../config/subtask-config.ts";
 import { dmErrors } from "../errors.ts";
 import { type CliArgsValue, encode, keys, prefixes, type StageValue } from "../wire/keys.ts";
-import { type Stage, stageOf, type SubTaskStatusMessage } from "../wire/messages.ts";
+import { type Stage, type SubTaskStatusMessage, stageOf } from "../wire/messages.ts";
 import { decideResume, initialResumeState, type ResumeState } from "./core/auto-resume.ts";
 import { Subtask } from "./subtask.ts";
 import type { Units } from "./unit-context.ts";

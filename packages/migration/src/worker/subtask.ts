@@ -9,7 +9,7 @@ import { withNextStep } from "../next-step.ts";
 import type { Unit, UnitStatus } from "../unit.ts";
 import type { SubTaskStatusMessage } from "../wire/messages.ts";
 import { isResumable } from "./core/auto-resume.ts";
-import { nextState, type StepKind, stepsOf, type SubtaskEvent, type SubtaskState } from "./core/subtask.ts";
+import { nextState, type StepKind, type SubtaskEvent, type SubtaskState, stepsOf } from "./core/subtask.ts";
 import { subtaskStatus } from "./status.ts";
 import type { SyncControl, Units } from "./unit-context.ts";
 

@@ -2,9 +2,9 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { type Child, nodeWorld } from "@skein/base";
+import { type Child, freePort, nodeWorld } from "@skein/base";
 import { createRpcClient } from "@skein/rpc";
-import { freePort } from "@skein/servers";
+
 import { afterEach, describe, expect, test } from "vitest";
 import { createPdClient, type PdClient } from "../client/index.ts";
 import * as pdpb from "../wire/pdpb.ts";

@@ -1,9 +1,9 @@
-import { sourceShape } from "../../config/shapes.ts";
+import { parseYaml } from "@skein/base";
 import { sampleSourceYaml } from "../../config/process-config.ts";
+import { sourceShape } from "../../config/shapes.ts";
 import { readShape } from "../../config/source-yaml.ts";
 import { type Command, SoftFailure, wrongUse } from "../command.ts";
 import { fileText } from "../files.ts";
-import { parseYaml } from "@skein/base";
 
 const operations: Readonly<Record<string, string>> = {
   create: "StartSource",

@@ -1,11 +1,11 @@
 import type { Message } from "@skein/rpc";
-import { readShape } from "../../config/source-yaml.ts";
 import { taskShape } from "../../config/shapes.ts";
+import { readShape } from "../../config/source-yaml.ts";
+import type { QueryStatusListMessage } from "../../wire/messages.ts";
 import { type Command, type CommandContext, SoftFailure, wrongUse } from "../command.ts";
 import { fileText, taskName } from "../files.ts";
 import { printPlain } from "../print-message.ts";
 import { statusSummary, whyText } from "../status-summary.ts";
-import type { QueryStatusListMessage } from "../../wire/messages.ts";
 
 const startTime = {
   name: "start-time",

@@ -6,7 +6,7 @@
  *   {db}.{table}-schema.sql            CREATE TABLE
  *   {db}.{table}.{9 digits}{4}.sql     INSERT statements: number of the chunk, and of the file in it
  */
-import { type GtidSet, parseGtidSet, type Position } from "@skein/mysql";
+import { type GtidSet, type Position, parseGtidSet } from "@skein/mysql";
 
 export type DumpFile =
   | { readonly kind: "metadata" }

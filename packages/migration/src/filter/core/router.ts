@@ -2,8 +2,9 @@
  * Routes: from a source's names to the target's. A table rule beats a schema rule; two table rules on one table are an error
  * (40080). A rule without `target-table` keeps the table's name. extract-* adds columns whose values come from the names.
  */
-import { dmErrors } from "../../errors.ts";
+
 import type { RouteRule } from "../../config/subtask-config.ts";
+import { dmErrors } from "../../errors.ts";
 import { compilePattern, safeRegExp } from "./name-pattern.ts";
 import { memoizePair } from "./table-filter.ts";
 

@@ -1,5 +1,4 @@
-import { isCodedError } from "@skein/base";
-import { seededRandom } from "@skein/base";
+import { isCodedError, seededRandom } from "@skein/base";
 import { describe, expect, test } from "vitest";
 import { keys } from "../../wire/keys.ts";
 import {

@@ -1,7 +1,7 @@
 import type { Position } from "@skein/mysql";
 import { describe, expect, test } from "vitest";
 import { LagMeter } from "./lag.ts";
-import { operatorPosition, Operators } from "./operators.ts";
+import { Operators, operatorPosition } from "./operators.ts";
 import { horizonStepBytes, PositionGuard } from "./position-guard.ts";
 
 const at = (offset: number, file = "bin.000001"): Position => ({ file, offset, gtidSet: null });

@@ -1,8 +1,8 @@
 import { isCodedError } from "@skein/base";
 import { describe, expect, test } from "vitest";
 import { dmErrors } from "../../errors.ts";
-import { nextState, stepsOf, type SubtaskEvent, type SubtaskState, type SubtaskStage, transitions } from "./subtask.ts";
 import { decideResume, initialResumeState, isResumable } from "./auto-resume.ts";
+import { nextState, type SubtaskEvent, type SubtaskStage, type SubtaskState, stepsOf, transitions } from "./subtask.ts";
 
 const error = dmErrors.notSet(["lost connection"]);
 const eventOf = (kind: string): SubtaskEvent => (kind === "failed" ? { kind, error } : ({ kind } as SubtaskEvent));

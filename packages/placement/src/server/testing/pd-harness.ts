@@ -2,8 +2,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type LogLevel, nodeWorld, type World } from "@skein/base";
-import { freePort } from "@skein/servers";
+import { freePort, type LogLevel, nodeWorld, type World } from "@skein/base";
+
 import type { RegionMeta, StoreMeta } from "../../core/model.ts";
 import { storeMeta } from "../../core/testing/views.ts";
 import { launchPd } from "../config/process-config.ts";

@@ -2,7 +2,7 @@
  * Placement drivers in memory that share one metadata store: they crash, freeze, lose answers, and their clocks jump, while clients take
  * timestamps and ids from whoever says that it leads. What must hold is checked with each one that is given.
  */
-import { type Clock, type Timer, TaskGroup, type World } from "@skein/base";
+import { type Clock, TaskGroup, type Timer, type World } from "@skein/base";
 import { type Metastore, metastoreErrors, openMetastore, type Transaction } from "@skein/metastore";
 import { Simulation } from "@skein/sim";
 import { composeTso, type OracleTime } from "../../tso/core/oracle.ts";
