@@ -90,6 +90,25 @@ describe("the follower's log", () => {
     expect(settle(raft)).toMatchObject([{ kind: "voteAnswer", to: 3, term: 5, granted: false }]);
   });
 
+  test("an append from before what is committed is answered with what is", () => {
+    const raft = peer(1, { terms: [1, 1], term: 1, commit: 2 });
+    append(raft, 1, 0, 0, [entry(1, 1)]);
+    expect(settle(raft)).toMatchObject([{ kind: "appendAnswer", index: 2, rejected: false }]);
+  });
+
+  test("R1: who follows a leader of a term grants nobody a vote in it", () => {
+    const raft = peer(1, { term: 1 });
+    append(raft, 1, 0, 0, []);
+    settle(raft);
+    for (let tick = 0; tick < 9; tick++) raft.tick();
+    votes(raft, 1);
+    votes(raft, 1, "preVote");
+    expect(settle(raft)).toMatchObject([
+      { kind: "preVoteAnswer", granted: false },
+      { kind: "voteAnswer", granted: false },
+    ]);
+  });
+
   test("no more is handed out to be applied than may be on its way", () => {
     const raft = peer(1, { term: 1, applyingMax: 2 });
     append(raft, 1, 0, 0, [entry(1, 1), entry(1, 2), entry(1, 3)], 2);
@@ -164,6 +183,73 @@ describe("what a leader believes", () => {
   });
 });
 
+describe("what a leader sends", () => {
+  test("no more appends are on their way to a peer than it may have", () => {
+    const raft = peer(1);
+    elect(raft, 2);
+    for (const from of [2, 3]) has(raft, from, 1);
+    settle(raft);
+    const sent = Array.from({ length: 12 }, () => {
+      raft.propose(new Uint8Array(1));
+      return settle(raft).filter(({ kind, to }) => kind === "append" && to === 2).length;
+    });
+    expect(sent).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0]);
+    has(raft, 2, 3);
+    expect(settle(raft)).toContainEqual(expect.objectContaining({ to: 2, prevIndex: 9, entries: expect.any(Array) as Entry[] }));
+  });
+
+  test("what was on its way to a peer whose connection broke is sent again", () => {
+    const raft = peer(1);
+    elect(raft, 2);
+    for (const from of [2, 3]) has(raft, from, 1);
+    raft.propose(data);
+    settle(raft);
+    raft.reportUnreachable(2);
+    expect(raft.progress.get(2)).toMatchObject({ next: 2, state: { kind: "probe" } });
+  });
+
+  test("a transfer ends when its target is no voter any more", () => {
+    const raft = peer(1);
+    elect(raft, 2);
+    has(raft, 2, 1);
+    settle(raft);
+    raft.propose(data);
+    expect(raft.transferLeader(3)).toBe(true);
+    raft.setMembership(voters(1, 2));
+    expect(raft.isTransferring).toBe(false);
+  });
+
+  test("R7: a leader that is no member any more proposes nothing", () => {
+    const raft = peer(1);
+    elect(raft, 2);
+    has(raft, 2, 1);
+    settle(raft);
+    raft.setMembership(voters(2, 3));
+    expect(raft.propose(data)).toBe("notLeader");
+  });
+});
+
+describe("quiet", () => {
+  test("a leader is quiet when all have everything, know that it is committed, and it has applied it; never between two memberships", () => {
+    const raft = peer(1);
+    elect(raft, 2);
+    for (const from of [2, 3]) has(raft, from, 1);
+    expect(raft.isQuiet, "they were not told").toBe(false);
+    const ready = raft.takeReady();
+    expect(raft.isQuiet, "it is not applied").toBe(false);
+    raft.reportApplied(ready.committed.at(-1)?.index ?? 0);
+    expect(raft.isQuiet).toBe(true);
+    raft.readIndex("a");
+    expect(raft.isQuiet, "a read waits").toBe(false);
+    settle(raft);
+    hears(raft, 2, raft.round);
+    settle(raft);
+    expect(raft.isQuiet).toBe(true);
+    raft.setMembership({ ...voters(1, 2), votersOutgoing: [1, 2, 3] });
+    expect(raft.isQuiet, "joint").toBe(false);
+  });
+});
+
 describe("who may stand for election", () => {
   const change: Entry = { term: 1, index: 2, kind: "change", data: encodeChange({ steps: [{ kind: "remove", peer: 3 }] }) };
 
@@ -189,6 +275,16 @@ describe("who may stand for election", () => {
 });
 
 describe("promises", () => {
+  test("R9: elections before their time after a restart are few", () => {
+    const raft = peer(1, { term: 1, isRestarted: true });
+    raft.endSilence(1);
+    const asked = Array.from({ length: 12 }, () => {
+      raft.tick();
+      return settle(raft).length / 2;
+    });
+    expect(asked).toEqual([1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+  });
+
   test("R9: what another log tells to be committed in a newer term ends no promise", () => {
     const raft = peer(1, { terms: [1], term: 1 });
     raft.step({ from: 2, to: 1, term: 1, kind: "heartbeat", commit: 1, context: 7 });

@@ -106,6 +106,9 @@ export class ScenarioGroup {
       case "join": // without a log and a membership (P5)
         this.#addNode(number(words[0]), { voters: [], votersOutgoing: [], learners: [], learnersNext: [] }, [], 0);
         return;
+      case "unreachable": // the transport lost peer `1`
+        node().raft.reportUnreachable(number(words[1]));
+        return this.#settle();
       case "snapshot": // of the leader `0` to peer `1`: what became of it (P4)
         node().raft.reportSnapshot(number(words[1]), words[2] === "arrived");
         return this.#settle();
