@@ -162,7 +162,11 @@ export class RegionRequests {
     }
     if (refusal.raft_entry_too_large !== null)
       throw kvErrors.tooLarge(["a request", refusal.raft_entry_too_large.entry_size, 8 * 1024 * 1024], cause);
-    if (refusal.disk_full !== null) throw cause;
+    if (refusal.disk_full !== null) {
+      // Its leaders go to stores that have room.
+      await patience.wait("busy", cause);
+      return "again";
+    }
     const isHereStill =
       refusal.stale_command !== null ||
       refusal.max_timestamp_not_synced !== null ||

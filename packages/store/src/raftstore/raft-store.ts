@@ -182,6 +182,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   readonly #safePointListeners: ((safePoint: bigint) => void)[] = [];
   /** Versions up to it were, or are being, removed from some region here. */
   safePoint = 0n;
+  /** Without it nothing is taken that would need more: neither puts of clients nor snapshots. What is replicated from others is. */
+  hasRoom = true;
   /** Regions whose replica here was given up. */
   readonly damaged = new Set<number>();
   /** Regions whose last replica here is not gone from the disk yet: a successor would find its log, and lose its files. */
@@ -615,6 +617,10 @@ export class RaftStore implements RegionKv, AsyncDisposable {
             : write.kind === "delete"
               ? write.key.length + 6
               : write.start.length + write.end.length + 11;
+      if (!this.hasRoom && writes.some(({ kind }) => kind === "put")) {
+        const reason = `the disk of store ${this.storeId} is full`;
+        throw new RegionError({ kind: "diskFull", storeIds: [this.storeId], reason }, reason);
+      }
       if (bytes > this.options.entryBytesMax)
         throw new RegionError(
           { kind: "raftEntryTooLarge", regionId: peer.regionId, sizeBytes: bytes },

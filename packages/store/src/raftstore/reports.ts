@@ -105,7 +105,8 @@ export class Reports {
       sendingSnapCount: sending,
       receivingSnapCount: receiving,
       applyingSnapCount: installing,
-      isBusy: false,
+      // It is to get no more leaders then.
+      isBusy: !this.#store.hasRoom,
       bytesWritten: this.#traffic.bytesWritten,
       keysWritten: this.#traffic.keysWritten,
       ...this.#reads(),

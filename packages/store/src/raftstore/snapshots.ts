@@ -316,6 +316,7 @@ export class Snapshots {
       throw new Error(`the snapshot of region ${region.id} is refused: ${reason}`);
     };
     if (store.isClosed || to.storeId !== store.storeId) refuse("it is for another store");
+    if (!store.hasRoom) refuse("the disk is full");
     const peer = store.peers.get(region.id);
     if (peer === undefined) {
       if (!store.mayCreate(region.id, to.id)) refuse("the peer was destroyed");

@@ -27,6 +27,7 @@ import { configDocument, type ServerConfig, splitAddress } from "./config.ts";
 import { openDataDir } from "./data-dir.ts";
 import { connectDetector } from "./detector-line.ts";
 import { claimStore, patiently, patientLink } from "./joining.ts";
+import { watchRoom } from "./disk-room.ts";
 import { createStoreMetrics } from "./metrics.ts";
 import { raftOptionsOf } from "./raft-options.ts";
 import { startStatusServer } from "./status-server.ts";
@@ -238,6 +239,17 @@ export async function startTikvServer(
   const background = stack.use(new TaskGroup(ending.signal));
   background.spawn((signal) => keepTimestampLimit(world, () => pd.tso(), concurrency, signal));
   background.spawn((signal) => collectGarbage(world, pd, transactions, config.integer("gc.poll-interval"), signal));
+  const room = {
+    path: config.dataDir,
+    reserveBytes: config.integer("storage.reserve-space"),
+    onChange: (hasRoom: boolean, availableBytes: number) => {
+      store.hasRoom = hasRoom;
+      if (hasRoom) return log.info("the disk has room again", { availableBytes });
+      log.error("the disk is full: no writes are taken, leaders are handed over", { availableBytes });
+      background.spawn(() => handOver(world, store));
+    },
+  };
+  background.spawn((signal) => watchRoom(world, room, signal));
   if (config.enableTtl)
     background.spawn((signal) => cleanExpired(world, store, raw, config.integer("storage.ttl-check-poll-interval"), signal));
 
