@@ -219,6 +219,17 @@ describe("what a leader sends", () => {
     expect(raft.isTransferring).toBe(false);
   });
 
+  test("a smaller majority may have what a larger one waited for", () => {
+    const raft = peer(1, { membership: voters(1, 2) });
+    elect(raft, 2);
+    has(raft, 2, 1);
+    raft.propose(data);
+    settle(raft);
+    expect(raft.committed).toBe(1);
+    raft.setMembership(voters(1));
+    expect(raft.committed).toBe(2);
+  });
+
   test("R7: a leader that is no member any more proposes nothing", () => {
     const raft = peer(1);
     elect(raft, 2);
@@ -306,6 +317,16 @@ describe("promises", () => {
     expect(raft.learnCommitted([entry(1, 1), entry(3, 2)])).toBe(true);
     expect(raft.role).toBe("follower");
     expect(raft.term).toBe(3);
+  });
+
+  test("who stands for election with a log that grew meanwhile stands no more: it was voted for by another one", () => {
+    const raft = peer(1, { terms: [1], term: 4 });
+    raft.campaign();
+    settle(raft);
+    raft.step({ from: 2, to: 1, term: 5, kind: "preVoteAnswer", granted: true, ...nothing });
+    expect(raft.role).toBe("candidate");
+    expect(raft.learnCommitted([entry(1, 1), entry(2, 2)])).toBe(true);
+    expect([raft.role, raft.term]).toEqual(["follower", 5]);
   });
 
   test("R9: who kept still for its restart, heard a leader, and then of a newer term, keeps still for that leader", () => {
