@@ -62,6 +62,7 @@ function systemRandom(): Random {
   return random;
 }
 
+/** So few bytes are copied into the system's cache sooner than a thread is woken to do it, and this one by that. */
 const promptWriteBytesMax = 32 * 1024;
 
 function diskFile(handle: FileHandle): DiskFile {
@@ -79,8 +80,8 @@ function diskFile(handle: FileHandle): DiskFile {
     },
     write: async (offset, data) => {
       let done = 0;
-      // Small writes go into the system's cache: a thread that does it costs more than the copy.
-      if (process.env["SKEIN_EXP"] === "1" && data.length <= promptWriteBytesMax) while (done < data.length) done += writeSync(handle.fd, data, done, data.length - done, offset + done);
+      if (data.length <= promptWriteBytesMax)
+        while (done < data.length) done += writeSync(handle.fd, data, done, data.length - done, offset + done);
       while (done < data.length) {
         const { bytesWritten } = await handle.write(data, done, data.length - done, offset + done);
         done += bytesWritten;
