@@ -60,18 +60,6 @@ export { parametersMax, type RowSpan } from "./core/prepared-rows.ts";
 export { quoteByteString, quoteIdentifier, quoteTable, quoteText } from "./core/quote.ts";
 export type { ResultColumn } from "./core/result-packets.ts";
 export { sqlModeNames } from "./core/sql-mode.ts";
-export { binlogErrors } from "./errors.ts";
-export {
-  emptyGtidSet,
-  type GtidSet,
-  gtidFlavorOf,
-  gtidSetContains,
-  gtidSetSubtract,
-  gtidSetUnion,
-  parseGtidSet,
-} from "./gtid/gtid-set.ts";
-export { type MariadbGtid, MariadbGtidSet, parseMariadbGtidSet } from "./gtid/mariadb-gtid-set.ts";
-export { MysqlGtidSet, parseMysqlGtidSet } from "./gtid/mysql-gtid-set.ts";
 export type {
   CheckDefinition,
   ColumnDefinition,
@@ -113,12 +101,10 @@ export {
   type TrackedChange,
   type TrackerOptions,
   type TrackerSnapshot,
-  tableFromCreate,
 } from "./ddl/core/schema-tracker.ts";
 export {
   ddlEventTypes,
   mapTables,
-  namesForeignKeys,
   type QualifiedName,
   splitStatement,
   statementRenames,
@@ -127,3 +113,15 @@ export {
   withDefaultSchema,
 } from "./ddl/core/statement-operations.ts";
 export { definitionToStatement, type TargetOptions, type TargetTable, targetCreateTable } from "./ddl/core/target-table.ts";
+export { binlogErrors } from "./errors.ts";
+export {
+  emptyGtidSet,
+  type GtidSet,
+  gtidFlavorOf,
+  gtidSetContains,
+  gtidSetSubtract,
+  gtidSetUnion,
+  parseGtidSet,
+} from "./gtid/gtid-set.ts";
+export { type MariadbGtid, MariadbGtidSet, parseMariadbGtidSet } from "./gtid/mariadb-gtid-set.ts";
+export { MysqlGtidSet, parseMysqlGtidSet } from "./gtid/mysql-gtid-set.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { causeText, type World } from "@skein/base";
 import { firstStatements, type ServerFamily, type ServerSettings, serverArguments } from "./core/settings.ts";
 import { serverErrors } from "./errors.ts";
-import { logEnd, makePrivateFolder } from "./folders.ts";
+import { makePrivateFolder } from "./folders.ts";
 import { asRoot, checkoutFolder, findProgram, type Program } from "./program.ts";
 import { findServer, type ServerRelease } from "./releases.ts";
 import { launchServer, type ServerProcess } from "./server-process.ts";
@@ -246,6 +246,3 @@ const mariadbSystemFiles = [
   "maria_add_gis_sp_bootstrap.sql",
   "mariadb_sys_schema.sql",
 ];
-
-/** The end of a server's log, for messages. */
-export const serverLogEnd = (world: World, server: { readonly logFile: string }): Promise<string> => logEnd(world, server.logFile);

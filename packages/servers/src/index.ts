@@ -2,7 +2,6 @@ export type { ServerFamily, ServerSettings } from "./core/settings.ts";
 export {
   type DatabaseServer,
   type DatabaseServerOptions,
-  serverLogEnd,
   startMariadb,
   startMysql,
   whyNotDatabase,

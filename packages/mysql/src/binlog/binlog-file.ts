@@ -1,8 +1,8 @@
 /** Binlog files on disk: the same events as a server's stream. */
 import { basename } from "node:path";
 import type { DiskFile, World } from "@skein/base";
-import type { GtidSet } from "../gtid/gtid-set.ts";
 import { binlogErrors } from "../errors.ts";
+import type { GtidSet } from "../gtid/gtid-set.ts";
 import { BinlogDecoder } from "./core/decoder.ts";
 import type { BinlogEvent } from "./core/events.ts";
 import { MalformedBinlogError } from "./core/malformed.ts";

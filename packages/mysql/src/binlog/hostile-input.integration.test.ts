@@ -6,7 +6,7 @@ import type { DatabaseServer } from "@skein/servers";
 import { describe, expect, test } from "vitest";
 import { createRowDecoder, currentPosition, openBinlogStream, openConnection, readBinlogFile } from "../index.ts";
 import { worldWithFile } from "../testing/memory-disk.ts";
-import { canCompress, endpointOf, families, world, versionOf } from "../testing/servers.ts";
+import { canCompress, endpointOf, families, versionOf, world } from "../testing/servers.ts";
 import { casesFor } from "../testing/type-cases.ts";
 
 /** A log with all types, checksums that can be made right again, and compressed parts. */

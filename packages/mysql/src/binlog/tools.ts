@@ -1,5 +1,7 @@
 /** The libraries behind the decoders, and the unpacking of compressed transactions. */
 import { crc32, createZstdDecompress, inflateRawSync, inflateSync, zstdDecompressSync } from "node:zlib";
+import type { TableDefinition } from "../core/table.ts";
+import { binlogErrors } from "../errors.ts";
 import type { BinlogDecoder, Payload } from "./core/decoder.ts";
 import { headerBytes } from "./core/decoder.ts";
 import type { BinlogEvent } from "./core/events.ts";
@@ -7,8 +9,6 @@ import { MalformedBinlogError } from "./core/malformed.ts";
 import { compileRowDecoder, type RowDecoder } from "./core/row-decoder.ts";
 import type { TableMap } from "./core/table-map.ts";
 import type { BinlogTools } from "./core/tools.ts";
-import type { TableDefinition } from "../core/table.ts";
-import { binlogErrors } from "../errors.ts";
 
 export const binlogTools: BinlogTools = {
   crc32: (bytes) => crc32(bytes),

@@ -1,8 +1,8 @@
+import { Secret } from "@skein/base";
 import { type DatabaseServer, startMysql } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPool, type MysqlEndpoint, MysqlServerError, openConnection, quoteByteString, quoteText } from "../index.ts";
 import { endpointOf, families, world } from "../testing/servers.ts";
-import { Secret } from "@skein/base";
 
 describe.each(families)("connections to %s", (family, start) => {
   let server: DatabaseServer;

@@ -111,18 +111,6 @@ const encodings: Readonly<Record<string, string>> = {
   utf16le: "utf-16le",
 };
 
-/** Whether text of this charset can be decoded here. */
-export function canDecodeCharset(charset: string | null): boolean {
-  return (
-    charset === null ||
-    charset.startsWith("utf8") ||
-    charset === "ascii" ||
-    charset === "binary" ||
-    charset === "utf32" ||
-    charset in encodings
-  );
-}
-
 /** Bytes in a charset as text; a charset that cannot be decoded here is read as UTF-8, which is right for its ASCII part. */
 export function decodeText(bytes: Uint8Array, charset: string | null): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { type Random, seededRandom } from "@skein/base";
 import { type DatabaseServer, openSql, type SqlSession } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { randomStatement } from "../testing/random-ddl.ts";
 import { families, versionOf } from "../testing/servers.ts";
 import { factsOf, factsOfServer } from "../testing/table-facts.ts";
 import type { DdlStatement } from "./core/ast.ts";
@@ -17,7 +18,6 @@ import { printStatement } from "./core/printer.ts";
 import { createSchemaTracker, parseCreateTable, type SchemaTracker } from "./core/schema-tracker.ts";
 import { mapTables, splitStatement, withDefaultSchema } from "./core/statement-operations.ts";
 import { targetCreateTable } from "./core/target-table.ts";
-import { randomStatement } from "../testing/random-ddl.ts";
 
 const folder = new URL("testdata/", import.meta.url);
 const scripts = readdirSync(folder).filter((name) => name.endsWith(".sql"));

@@ -1,5 +1,5 @@
 import { CodedError } from "@skein/base";
-import { runScenario, scenarioFiles, type ScenarioStep, updateScenarios } from "@skein/sim";
+import { runScenario, type ScenarioStep, scenarioFiles, updateScenarios } from "@skein/sim";
 import { expect, test } from "vitest";
 import type { DdlDialect } from "./core/collations.ts";
 import type { ServerFlavor } from "./core/lexer.ts";

@@ -27,9 +27,6 @@ export interface PlanColumn {
   readonly matches: (value: Value) => ByteString;
 }
 
-/** Part of a key, as text that is the same when the target takes the values for the same; null when the value says too little. */
-export type FoldPart = (row: Row) => string | null;
-
 export interface UniqueKey {
   /** Null: computed by the target from what is not known here, so any change of the row may change it. */
   readonly columns: readonly number[] | null;

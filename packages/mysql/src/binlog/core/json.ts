@@ -10,8 +10,8 @@
 import { decimalBytes, decimalText } from "../../core/numbers.ts";
 import { packedTemporal } from "../../core/temporal.ts";
 import type { ByteString } from "../../core/value.ts";
-import { columnType } from "./table-map.ts";
 import { MalformedBinlogError } from "./malformed.ts";
+import { columnType } from "./table-map.ts";
 
 /** The server's own limit is 100. */
 const depthMax = 101;

@@ -20,10 +20,10 @@ import {
 import type { ByteString, Row, Value } from "../../core/value.ts";
 import { binlogErrors } from "../../errors.ts";
 import type { RowsEvent } from "./events.ts";
-import { applyJsonDifference, jsonText, type JsonNode, parseJsonDocument, parseJsonPath, printJson } from "./json.ts";
+import { applyJsonDifference, type JsonNode, jsonText, parseJsonDocument, parseJsonPath, printJson } from "./json.ts";
 import { MalformedBinlogError } from "./malformed.ts";
-import type { BinlogTools } from "./tools.ts";
 import { columnType, type MappedColumn, type TableMap } from "./table-map.ts";
+import type { BinlogTools } from "./tools.ts";
 
 export interface RowDecoder {
   /** Names in order; null when neither the log nor a definition tells them. */

@@ -58,10 +58,6 @@ export function canonicalCollation(name: string): string {
   return lower.startsWith("utf8_") ? `utf8mb3_${lower.slice(5)}` : lower;
 }
 
-export function isCharset(name: string): boolean {
-  return Object.hasOwn(charsets, canonicalCharset(name));
-}
-
 export function charsetBytesMax(charset: string): number {
   return charsets[canonicalCharset(charset)]?.[0] ?? 4;
 }

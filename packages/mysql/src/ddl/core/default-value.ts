@@ -3,7 +3,6 @@ import type { ColumnType } from "../../core/table.ts";
 import { type ServerFlavor, stringSql } from "./lexer.ts";
 
 const integers = new Set(["tinyint", "smallint", "mediumint", "int", "bigint"]);
-const binaries = new Set(["binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"]);
 
 /** `sql` as the parser gives it. Expressions come back as they are, up to the names of the current time. */
 export function canonicalDefault(sql: string, type: ColumnType, flavor: ServerFlavor): string {
@@ -195,9 +194,4 @@ function temporal(value: string, type: ColumnType, flavor: ServerFlavor): string
     compact[3],
     `${compact[4] ?? "00"}:${compact[5] ?? "00"}:${compact[6] ?? "00"}${fraction(compact[7])}`,
   );
-}
-
-/** For a column that holds bytes. */
-export function holdsBytes(type: ColumnType): boolean {
-  return binaries.has(type.name);
 }

@@ -85,11 +85,6 @@ export function parseCreateTable(text: string, options: ParseCreateTableOptions)
   return buildTable(options.schema, statement, contextOf(options, serverSchema(options, options.schema), undefined, true));
 }
 
-/** A CREATE TABLE that someone wrote, as the structure that the server would make of it. */
-export function tableFromCreate(create: CreateTable, options: ParseCreateTableOptions): TableDefinition {
-  return buildTable(options.schema, create, contextOf(options, serverSchema(options, options.schema), undefined, false));
-}
-
 const latestVersion = 999_999;
 
 function serverSchema(options: TrackerOptions, name: string): SchemaDefinition {

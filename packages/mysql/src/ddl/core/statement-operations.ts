@@ -1,6 +1,6 @@
 /** What replication does with statements: which tables they name, under other names, one change at a time, and their event names. */
 import type { ColumnDefinition, TableDefinition } from "../../core/table.ts";
-import type { AlterChange, AlterTable, ColumnSpec, CreateTable, DdlStatement, ForeignKeySpec, TableName } from "./ast.ts";
+import type { AlterChange, AlterTable, ColumnSpec, DdlStatement, ForeignKeySpec, TableName } from "./ast.ts";
 import { findColumn } from "./table-builder.ts";
 
 export interface QualifiedName {
@@ -436,21 +436,4 @@ function narrows(old: ColumnDefinition, spec: ColumnSpec): boolean {
   const size = (type: { readonly name: string; readonly length?: number }) => lengths[type.name] ?? type.length;
   const [oldSize, newSize] = [size(old.type), size(spec.type)];
   return oldSize !== undefined && newSize !== undefined && newSize < oldSize;
-}
-
-/** Whether a statement would set up this foreign key business that some targets and modes refuse. */
-export function namesForeignKeys(statement: DdlStatement): boolean {
-  if (statement.kind === "createTable") return hasForeignKeys(statement);
-  if (statement.kind !== "alterTable") return false;
-  return statement.changes.some(
-    (change) =>
-      change.kind === "addForeignKey" ||
-      change.kind === "dropForeignKey" ||
-      ((change.kind === "addColumn" || change.kind === "modifyColumn" || change.kind === "changeColumn") &&
-        change.column.references !== undefined),
-  );
-}
-
-function hasForeignKeys(create: CreateTable): boolean {
-  return create.foreignKeys.length > 0 || create.columns.some((column) => column.references !== undefined);
 }

@@ -20,11 +20,6 @@ export function leaderStore(region: RegionView): StoreId {
   return leaderOf(region)?.storeId ?? 0;
 }
 
-/** Votes now: voters, and those on their way in or out of the joint state. */
-export function isVoting(peer: Peer): boolean {
-  return peer.role !== "learner";
-}
-
 export function voters(region: RegionMeta): readonly Peer[] {
   return region.peers.filter((peer) => peer.role === "voter" || peer.role === "incomingVoter");
 }

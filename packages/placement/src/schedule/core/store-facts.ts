@@ -1,5 +1,5 @@
 /** What follows from a store's state and the time of its last heartbeat (spec §1.2), and its scores (§1.13). */
-import type { StoreId, StoreView } from "../../core/model.ts";
+import type { StoreView } from "../../core/model.ts";
 
 /** A store that has been silent for longer is shown as Disconnected. */
 export const disconnectedAfterMs = 20_000;
@@ -17,10 +17,6 @@ export function isDisconnected(store: StoreView, nowMs: number): boolean {
 
 export function isStoreDown(store: StoreView | null, nowMs: number, storeDownMs: number): boolean {
   return store === null || silentMs(store, nowMs) > storeDownMs;
-}
-
-export function isUnhealthy(store: StoreView, nowMs: number): boolean {
-  return silentMs(store, nowMs) > unhealthyAfterMs;
 }
 
 const gib = 1024 ** 3;
@@ -115,8 +111,4 @@ export function isolationScore(store: StoreView, others: readonly StoreView[], l
     if (index !== -1) score += 100 ** (labels.length - index - 1);
   }
   return score;
-}
-
-export function byStoreId(a: { readonly meta: { readonly id: StoreId } }, b: { readonly meta: { readonly id: StoreId } }): number {
-  return a.meta.id - b.meta.id;
 }

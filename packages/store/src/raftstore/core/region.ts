@@ -147,11 +147,6 @@ export function splitRegion(
   return { kept, made };
 }
 
-/** Whether messages of `a` come from a time before `b`. */
-export function isOlderEpoch(a: Epoch, b: Epoch): boolean {
-  return a.version < b.version || a.confVer < b.confVer;
-}
-
 export function sameEpoch(a: Epoch, b: Epoch): boolean {
   return a.version === b.version && a.confVer === b.confVer;
 }

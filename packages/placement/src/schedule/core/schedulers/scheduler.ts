@@ -1,10 +1,10 @@
 /** What schedulers have in common: they look at the cluster and answer with operators, or with why they have none. */
 import type { RegionView, StoreId, StoreView } from "../../../core/model.ts";
-import { currentTarget, type Plan, buildPlan, transferLeaderPlan } from "../builder.ts";
+import { buildPlan, currentTarget, type Plan, transferLeaderPlan } from "../builder.ts";
 import { mayLead } from "../checkers/patrol.ts";
 import type { ScheduleContext } from "../context.ts";
 import { leaderTarget } from "../filters.ts";
-import { influenceOn, type Influence } from "../influence.ts";
+import { influenceOn } from "../influence.ts";
 import type { Operator, OperatorKind } from "../operator.ts";
 import { isDown, isHealthy, isInJointState, isPending, leaderOf, leaderStore, peerOn, voters } from "../regions.ts";
 import { regionScore } from "../store-facts.ts";
@@ -110,9 +110,4 @@ export function scoreOf(context: ScheduleContext, store: StoreView, deltaMib = 0
   const { regionScoreFormulaVersion: version, highSpaceRatio, lowSpaceRatio } = context.schedule;
   const counted = store.regionSize >= store.regionCount ? store : { ...store, regionSize: store.regionCount };
   return regionScore(counted, { version, highSpaceRatio, lowSpaceRatio }, deltaMib);
-}
-
-/** Influence with more on top: what this very run has decided already. */
-export function withMore(influence: Influence, more: ReadonlyMap<StoreId, number>, storeId: StoreId): number {
-  return influenceOn(influence, storeId).leaderCount + (more.get(storeId) ?? 0);
 }
