@@ -39,3 +39,12 @@ test("an answer to a region's heartbeat has one order at most", () => {
     target: { id: 8, confVer: 0, peers: [{ id: 4, storeId: 5, role: "voter" }] },
   });
 });
+
+test("an order with a part that is not understood is no order: what is left of it would be another one", () => {
+  const known = { peer, change_type: "AddNode" } as const;
+  for (const unknown of [{ peer, change_type: "unrecognized" } as const, { peer: null, change_type: "AddNode" } as const]) {
+    expect(actionOf({ ...none, change_peer_v2: { changes: [known, unknown] } })).toBeNull();
+    expect(actionOf({ ...none, change_peer_v2: { changes: [unknown] } })).toBeNull();
+    expect(actionOf({ ...none, change_peer: unknown })).toBeNull();
+  }
+});

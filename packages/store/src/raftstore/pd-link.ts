@@ -96,20 +96,26 @@ const changeKinds: Readonly<Record<eraftpb.ConfChangeType, PeerChange["kind"] | 
   unrecognized: null,
 };
 
-function changesOf(changes: readonly pdpb.ChangePeer[]): PeerChange[] {
-  return changes.flatMap(({ peer, change_type }) => {
+/** Null: one of them is not understood. Without it the others would be another change, and none at all the end of a joint one. */
+function changesOf(changes: readonly pdpb.ChangePeer[]): PeerChange[] | null {
+  const known: PeerChange[] = [];
+  for (const { peer, change_type } of changes) {
     const kind = changeKinds[change_type];
-    return peer === null || kind === null ? [] : [{ kind, peerId: peer.id, storeId: peer.store_id }];
-  });
+    if (peer === null || kind === null) return null;
+    known.push({ kind, peerId: peer.id, storeId: peer.store_id });
+  }
+  return known;
 }
 
 /** At most one action is in an answer; an empty `change_peer_v2` leaves a joint configuration. */
 export function actionOf(response: pdpb.RegionHeartbeatResponse): RegionAction | null {
   const { region_id: regionId, region_epoch } = response;
   const epoch: Epoch = { confVer: region_epoch?.conf_ver ?? 0, version: region_epoch?.version ?? 0 };
-  if (response.change_peer_v2 !== null)
-    return { kind: "changePeers", regionId, epoch, changes: changesOf(response.change_peer_v2.changes) };
-  if (response.change_peer !== null) return { kind: "changePeers", regionId, epoch, changes: changesOf([response.change_peer]) };
+  const asked = response.change_peer_v2?.changes ?? (response.change_peer === null ? null : [response.change_peer]);
+  if (asked !== null) {
+    const changes = changesOf(asked);
+    return changes === null ? null : { kind: "changePeers", regionId, epoch, changes };
+  }
   const transfer = response.transfer_leader;
   if (transfer !== null) {
     const peerId = transfer.peer?.id ?? transfer.peers[0]?.id;
