@@ -5,6 +5,7 @@ import { startMemoryTikv } from "../testing/index.ts";
 import { encodeKey } from "../txn/core/keys.ts";
 import { kvrpcpb, tikvpb } from "../wire/index.ts";
 import { health } from "./health.ts";
+import { importSst } from "./import-refusal.ts";
 
 const world = nodeWorld();
 const bytes = (text: string) => Buffer.from(text);
@@ -101,6 +102,16 @@ describe("unary calls", () => {
     const answer = await it.client.request(methods.RawGet, { context: { ...it.context("a"), api_version: "V2" }, key: bytes("a") });
     expect(answer.error).toContain("API V1");
   });
+});
+
+test("files are refused with the words that say what to switch off, alone and in a stream", async () => {
+  await using it = await start();
+  const refusal = /Unimplemented desc = this store takes no files: set global tidb_ddl_enable_fast_reorg = off/;
+  await expect(it.client.request(importSst.methods.MultiIngest, {})).rejects.toThrow(refusal);
+  const over = Promise.withResolvers<Error | null>();
+  const stream = it.client.open(importSst.methods.Write, { message: () => {}, over: over.resolve });
+  stream.send({});
+  expect((await over.promise)?.message).toMatch(refusal);
 });
 
 describe("BatchCommands", () => {

@@ -7,6 +7,7 @@ import { coprocessor, deadlock, tikvpb } from "../wire/index.ts";
 import { type BatchLimits, defaultBatchLimits, serveBatchCommands } from "./batch-commands.ts";
 import { type CommandServices, createCommands } from "./commands.ts";
 import { serveHealth } from "./health.ts";
+import { refuseImports } from "./import-refusal.ts";
 
 export interface TikvServiceOptions extends CommandServices {
   readonly detector: LeaderDetector;
@@ -32,6 +33,7 @@ export function createTikvServices(world: World, options: TikvServiceOptions): I
     implement(tikvpb.tikv, handlers as Handlers<(typeof tikvpb.tikv)["methods"]>),
     serveDeadlocks(options.detector, () => world.clock.nowMs()),
     serveHealth(["tikvpb.Tikv"], options.isServing),
+    refuseImports(),
   ];
 }
 
