@@ -101,9 +101,10 @@ async function control(pd: TestPd, argv: readonly string[], input: readonly stri
 }
 
 /** What differs from run to run. */
-function steady(text: string, url: string): string {
+function steady(text: string, { url, folder }: TestPd): string {
   return text
     .replaceAll(url, "http://PD")
+    .replaceAll(folder, "FOLDER")
     .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC m=\+\d+\.\d+/g, "TIME")
     .replace(/0001-01-01 00:00:00 \+0000 UTC/g, "NEVER")
     .replace(/"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"/g, '"TIME"')
@@ -133,13 +134,13 @@ describe.each(scenarioFiles(fileURLToPath(new URL("testing", import.meta.url))))
     const { pd } = running;
     const words = (args: readonly string[]) => args.map((word) => word.replace(/^(--[\w-]+=)?["'](.*)["']$/, "$1$2"));
     const { actual, expected } = await runScenario(text, async ({ command, args, input }) => {
-      if (command === "pd-ctl") return steady(await control(pd, words(args), input === "" ? [] : input.split("\n")), pd.url);
+      if (command === "pd-ctl") return steady(await control(pd, words(args), input === "" ? [] : input.split("\n")), pd);
       if (command === "wait") {
         await pd.world.clock.sleep(Number(args[0]));
         return "";
       }
       const answer = await pd.http(command, args[0] as string, input === "" ? undefined : input);
-      return steady(`${answer.status} ${answer.type}\n${answer.text}`, pd.url);
+      return steady(`${answer.status} ${answer.type}\n${answer.text}`, pd);
     });
     if (updateScenarios) update(actual);
     else expect(actual).toBe(expected);

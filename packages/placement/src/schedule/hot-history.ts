@@ -40,6 +40,7 @@ export interface HotHistory {
 }
 
 const dayMs = 86_400_000;
+const lookMs = 1000;
 const readBytes = 1 << 20;
 /** An answer of some ten MB. */
 export const recordsMax = 50_000;
@@ -140,10 +141,14 @@ export function hotNow(state: SchedulingState, nowMs: number): readonly HotRecor
 export async function keepHotHistory(state: SchedulingState, signal: AbortSignal): Promise<void> {
   const { world, config, log } = state.services;
   const { clock } = world;
+  let writtenMs = clock.monotonicMs();
   try {
     for (;;) {
+      // An interval that was made shorter holds at once.
+      await clock.sleep(lookMs, signal);
       const { hotRegionsWriteIntervalMs, hotRegionsReservedDays } = config.current.schedule;
-      await clock.sleep(Math.max(1000, hotRegionsWriteIntervalMs), signal);
+      if (clock.monotonicMs() - writtenMs < hotRegionsWriteIntervalMs) continue;
+      writtenMs = clock.monotonicMs();
       // 0 days: nothing is kept.
       try {
         const nowMs = clock.nowMs();

@@ -30,7 +30,10 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (value: Uint8Array | undefined) => new TextDecoder().decode(value);
 
 /** Messages of a stream as they come; `next` waits for one. */
-function gather<A>(): { readonly listener: { message(message: A): void; over(error: RpcError | null): void }; readonly next: () => Promise<A> } {
+function gather<A>(): {
+  readonly listener: { message(message: A): void; over(error: RpcError | null): void };
+  readonly next: () => Promise<A>;
+} {
   const queue: A[] = [];
   let ended: Error | null = null;
   let waiting: { resolve(message: A): void; reject(error: unknown): void } | null = null;

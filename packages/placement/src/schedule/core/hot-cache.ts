@@ -53,6 +53,7 @@ export interface HotCache {
 }
 
 const smoothing = 0.5;
+const leastRate = 0.001;
 const zero: Load = [0, 0, 0];
 
 export function createHotCache(limitsOf: () => HotLimits): HotCache {
@@ -180,6 +181,10 @@ function isAbove(load: Load, least: Load): boolean {
 }
 
 function mix(before: Load, now: Load): Load {
-  const at = (index: 0 | 1 | 2) => before[index] * (1 - smoothing) + now[index] * smoothing;
+  const at = (index: 0 | 1 | 2) => {
+    const rate = before[index] * (1 - smoothing) + now[index] * smoothing;
+    // What fades away ends at nothing.
+    return rate < leastRate ? 0 : rate;
+  };
   return [at(0), at(1), at(2)];
 }
