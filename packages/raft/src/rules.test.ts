@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { committedIndex, countVotes, encodeChange } from "./core/membership.ts";
 import type { Raft } from "./core/raft.ts";
 import type { Entry, Membership, PeerId } from "./core/types.ts";
-import { data, elect, nothing, peer, settle, voters } from "./testing/peer.ts";
+import { data, elect, logs, nothing, peer, settle, voters } from "./testing/peer.ts";
 
 const entry = (term: number, index: number): Entry => ({ term, index, kind: "normal", data });
 const has = (raft: Raft, from: PeerId, index: number, term = raft.term) =>
@@ -50,6 +50,60 @@ describe("majorities", () => {
   });
 });
 
+describe("who is heard", () => {
+  const joined = { ...voters(1, 2, 3), learners: [4, 5] };
+
+  test("R8: a follower that hears its leader waits", () => {
+    const raft = peer(1, { term: 1 });
+    for (let tick = 0; tick < 60; tick++) {
+      if (tick % 8 === 0) raft.step({ from: 2, to: 1, term: 1, kind: "heartbeat", commit: 0, context: 0 });
+      raft.tick();
+    }
+    expect([raft.role, raft.leader]).toEqual(["follower", 2]);
+  });
+
+  test("R6: learners confirm no round, and do not keep a leader", () => {
+    const raft = peer(1, { membership: joined });
+    elect(raft, 2);
+    has(raft, 2, 1);
+    raft.ping();
+    settle(raft);
+    for (const from of [4, 5]) hears(raft, from, raft.round);
+    expect(raft.confirmedRound).toBeLessThan(raft.round);
+    for (let tick = 0; tick < 20; tick++) {
+      raft.tick();
+      for (const from of [4, 5]) hears(raft, from, raft.round);
+    }
+    expect(raft.role).toBe("follower");
+  });
+
+  test("R7, R8: a leader that one half of a joint configuration does not answer steps down", () => {
+    const raft = peer(1);
+    elect(raft, 2);
+    has(raft, 2, 1);
+    settle(raft);
+    raft.setMembership({ ...voters(1, 4, 5), votersOutgoing: [1, 2, 3] });
+    for (let tick = 0; tick < 20; tick++) {
+      raft.tick();
+      settle(raft);
+      for (const from of [4, 5]) hears(raft, from, raft.round);
+    }
+    expect(raft.role).toBe("follower");
+  });
+
+  test("R6: who does not lead answers no read of others", () => {
+    const raft = peer(1, { terms: [1], term: 1, commit: 1 });
+    raft.step({ from: 2, to: 1, term: 1, kind: "readIndex", context: "a" });
+    expect(settle(raft)).toEqual([]);
+    for (let tick = 0; tick < 30; tick++) raft.tick();
+    elect(raft, 2);
+    has(raft, 2, raft.lastIndex);
+    settle(raft);
+    hears(raft, 2, raft.round);
+    expect(settle(raft).filter(({ kind }) => kind === "readIndexAnswer")).toEqual([]);
+  });
+});
+
 describe("the follower's log", () => {
   test("R2: what lies behind the entries of an append is not committed by it", () => {
     const raft = peer(1, { terms: [1, 1, 2, 2], term: 2 });
@@ -78,6 +132,23 @@ describe("the follower's log", () => {
     raft.persisted(2, 2);
     expect(raft.takeReady().entries).toEqual([entry(3, 2), entry(3, 3)]);
     expect(raft.lastIndex).toBe(3);
+  });
+
+  test("P2: entries that came back after others had replaced them are durable when they are written again, not before", () => {
+    const raft = peer(1, { terms: [1], term: 1, commit: 1 });
+    append(raft, 1, 1, 1, [entry(1, 2), entry(1, 3)]);
+    expect(raft.takeReady().entries).toHaveLength(2);
+    append(raft, 2, 1, 1, [entry(2, 2)]);
+    expect(raft.takeReady().entries).toHaveLength(1);
+    append(raft, 3, 1, 1, [entry(1, 2), entry(1, 3)]);
+    expect(raft.takeReady().entries).toHaveLength(2);
+    // Of the first write: the second one, on its way, takes away what it wrote.
+    raft.persisted(3, 1);
+    logs.get(raft)?.write([entry(2, 2)]);
+    raft.persisted(2, 2);
+    expect(raft.lastIndex).toBe(3);
+    append(raft, 3, 3, 1, [entry(3, 4)], 3);
+    expect(raft.takeReady().messagesAfterPersist).toMatchObject([{ rejected: false, index: 4 }]);
   });
 
   test("a peer of a newer term tells whoever still leads or asks in an old one", () => {
@@ -282,6 +353,34 @@ describe("who may stand for election", () => {
     raft.campaign();
     expect(raft.role).toBe("follower");
     expect(settle(raft)).toEqual([]);
+  });
+});
+
+describe("what others are told", () => {
+  test("R10: an answer to a candidate tells what its voter knows to be committed", () => {
+    const raft = peer(1, { terms: [1, 2], term: 2, commit: 2 });
+    votes(raft, 3, "preVote");
+    votes(raft, 3);
+    expect(settle(raft)).toMatchObject([
+      { kind: "preVoteAnswer", commit: 2, commitTerm: 2 },
+      { kind: "voteAnswer", commit: 2, commitTerm: 2 },
+    ]);
+  });
+
+  test("R1: that an earlier write is durable does not make a term known that one needed nobody's vote for", () => {
+    const raft = peer(1, { membership: { ...voters(1), learners: [2] }, term: 1 });
+    append(raft, 1, 0, 0, [entry(1, 1)]);
+    raft.takeReady();
+    raft.campaign();
+    expect(raft.role).toBe("leader");
+    raft.takeReady();
+    raft.persisted(1, 1);
+    raft.propose(data);
+    raft.ping();
+    expect(raft.takeReady().messages).toEqual([]);
+    raft.persisted(2, 2);
+    raft.ping();
+    expect(raft.takeReady().messages).not.toEqual([]);
   });
 });
 

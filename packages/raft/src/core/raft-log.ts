@@ -15,6 +15,9 @@ export class RaftLog {
   #offset: number;
   /** How many of the unstable entries were handed to the driver. */
   #handedOut = 0;
+  /** Readies with entries that were taken and not reported; those of them whose entries were replaced since. */
+  #reportsDue = 0;
+  #reportsVoid = 0;
   /** A snapshot that replaces everything, not yet durable. */
   #snapshot: SnapshotMeta | undefined;
   #snapshotHandedOut = false;
@@ -133,6 +136,7 @@ export class RaftLog {
     this.#unstable = [];
     this.#offset = snapshot.index + 1;
     this.#handedOut = 0;
+    this.#reportsVoid = this.#reportsDue;
     this.committed = snapshot.index;
   }
 
@@ -149,13 +153,22 @@ export class RaftLog {
   takeUnstable(): { readonly entries: readonly Entry[]; readonly snapshot: SnapshotMeta | undefined } {
     const entries = this.#unstable.slice(this.#handedOut);
     this.#handedOut = this.#unstable.length;
+    if (entries.length > 0) this.#reportsDue++;
     const snapshot = this.#snapshotHandedOut ? undefined : this.#snapshot;
     this.#snapshotHandedOut = true;
     return { entries, snapshot };
   }
 
-  /** Entries up to `index`, as they were in `term`, are durable; a report about entries that were replaced since is nothing. */
+  /**
+   * Entries up to `index`, as they were in `term`, are durable. A report about entries that were replaced since is nothing, also when
+   * the same ones have come back: what replaced them meanwhile is yet to be written, over them.
+   */
   persisted(index: number, term: number): void {
+    this.#reportsDue = Math.max(0, this.#reportsDue - 1);
+    if (this.#reportsVoid > 0) {
+      this.#reportsVoid--;
+      return;
+    }
     if (index < this.#offset || this.term(index) !== term) return;
     const count = index - this.#offset + 1;
     this.#unstable = this.#unstable.slice(count);
@@ -180,6 +193,7 @@ export class RaftLog {
   }
 
   #truncate(from: number): void {
+    this.#reportsVoid = this.#reportsDue;
     if (from >= this.#offset) this.#unstable = this.#unstable.slice(0, from - this.#offset);
     else {
       // The durable tail is replaced: the driver overwrites it with what is handed out next.
