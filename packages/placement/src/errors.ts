@@ -123,6 +123,11 @@ export const pdErrors = {
     "Please keep the labels that rules and location labels name.",
   ),
   externalTimestamp: pd(63037, (why: string) => `the external timestamp ${why}`, "Please take one between the last one and now."),
+  metricStorage: pd(
+    63038,
+    (url: string, why: string) => `the metric storage ${url} cannot be asked: ${why}`,
+    "Please correct `metric-storage` (`pd-ctl config set metric-storage http://HOST:9090`).",
+  ),
   /** A feature of the original that this program does not have. `instead` is a whole sentence: what to do. */
   unsupported: pd(63036, (what: string, instead: string) => `[PD:skein:ErrUnsupported]${what} is not supported. ${instead}`),
 };

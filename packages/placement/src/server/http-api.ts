@@ -11,6 +11,7 @@ import { forever } from "./gc-states.ts";
 import { HttpRefusal, type HttpRoute, inputRefusal, json, type PdHttpAnswer, type PdHttpRequest, refusal } from "./http-routes.ts";
 import type { Member, Members } from "./members.ts";
 import { keyspaceRoutes } from "./keyspaces.ts";
+import { metricRoutes } from "./metric-routes.ts";
 import { metricsText } from "./metrics.ts";
 import type { Pd } from "./pd.ts";
 import { type ResourceControl, resourceControlRoutes } from "./resource-control.ts";
@@ -43,6 +44,7 @@ export function processRoutes(options: ApiOptions): readonly HttpRoute[] {
     ...adminRoutes(options),
     ...keyspaceRoutes(() => options.pd.bootstrapTimeNs),
     ...resourceControlRoutes(options.control),
+    ...metricRoutes(options.world, () => options.pd.config.current.pdServer.metricStorage),
     ...unservedRoutes(),
   ];
 }
