@@ -282,3 +282,7 @@ export class Peer {
     for (const { reads } of this.readsReady.splice(0)) for (const read of reads) read.reject(error);
   }
 }
+
+export function busy(reason: string): RegionError {
+  return new RegionError({ kind: "serverIsBusy", reason, backoffMs: 100 }, reason);
+}

@@ -11,8 +11,7 @@
  * anything of the log is given up (SPEC S2).
  */
 import { assert, compareBytes, type Timer, type World } from "@skein/base";
-import { pdClientErrors } from "@skein/placement/client";
-import type { Entry, Message, MessageBody, Ready } from "@skein/raft";
+import type { Entry, Message, Ready } from "@skein/raft";
 import type { Engine, EngineReader, EngineWrite, KeyRange } from "../engine/engine.ts";
 import { Encoder } from "../raftlog/core/encoder.ts";
 import { LogBatch, openRaftLog, type RaftLogStore } from "../raftlog/raft-log-store.ts";
@@ -39,42 +38,35 @@ import {
   type AdminCommand,
   applyStateKey,
   beginWrites,
-  bootstrapKey,
   decodeApplyState,
   decodeCommand,
   decodeRegionState,
   decodeSafePoint,
   type Envelope,
-  type PeerAddress,
-  encodeAdmin,
   encodeWrites,
-  identKey,
   isAdministrative,
   type RegionState,
   regionStateKey,
   regionStates,
   safePointKey,
 } from "./core/codec.ts";
-import {
-  changePeers,
-  containsKey,
-  isJointRegion,
-  membershipOf,
-  type PeerChange,
-  peerById,
-  peerOn,
-  type Region,
-  sameEpoch,
-} from "./core/region.ts";
+import { membershipOf, type PeerChange, peerById, peerOn, type Region, sameEpoch } from "./core/region.ts";
+import { ComingSplits } from "./coming-splits.ts";
 import { raftstoreErrors } from "./errors.ts";
+import { bootstrap, identify } from "./founding.ts";
+import { LogGc } from "./log-gc.ts";
+import { Mail } from "./mail.ts";
+import { checkMerge } from "./merging.ts";
 import { defaultRaftStoreOptions, type RaftStoreOptions } from "./options.ts";
-import type { PdLink, RegionAction } from "./pd-link.ts";
-import { Peer, type PendingWrite, type SnapshotFile } from "./peer.ts";
+import type { PdLink } from "./pd-link.ts";
+import { busy, Peer, type PendingWrite, type SnapshotFile } from "./peer.ts";
 import { CountedReader } from "./read-load.ts";
 import { ReadSnapshots } from "./read-snapshots.ts";
 import { RegionChecks } from "./region-checks.ts";
+import { RegionRequests } from "./region-requests.ts";
+import { Sleep } from "./sleep.ts";
 import { RegionIndex } from "./region-index.ts";
-import { isPending, Reports } from "./reports.ts";
+import { Reports } from "./reports.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { StoreTransport } from "./transport.ts";
 
@@ -127,24 +119,8 @@ export async function createRaftStore(world: World, config: RaftStoreConfig): Pr
   return store;
 }
 
-export interface StoreIdent {
-  readonly clusterId: bigint;
-  readonly storeId: number;
-}
-
-/** Whose data an engine holds; null: nobody's yet. */
-export function identIn(engine: EngineReader): StoreIdent | null {
-  const ident = engine.get("local", identKey);
-  if (ident === null) return null;
-  const view = new DataView(ident.buffer, ident.byteOffset, ident.byteLength);
-  return { clusterId: view.getBigUint64(0), storeId: Number(view.getBigUint64(8)) };
-}
-
-/** For a placement driver to serve a cluster that was just bootstrapped. */
-const servedTriesMax = 100;
 /** Regions that a refused epoch is told besides the one that was meant: each is some hundred bytes. */
 const siblingsMax = 128;
-const servedTryMs = 100;
 
 export class RaftStore implements RegionKv, AsyncDisposable {
   readonly world: World;
@@ -154,7 +130,11 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   readonly transport: StoreTransport;
   readonly snapshots: Snapshots;
   readonly reports: Reports;
-  readonly #checks: RegionChecks;
+  readonly checks: RegionChecks;
+  readonly requests: RegionRequests;
+  readonly mail: Mail;
+  readonly sleep: Sleep;
+  readonly logGc: LogGc;
   readonly stats: RaftStoreStats = {
     turns: 0,
     applied: 0,
@@ -173,7 +153,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   readonly peers = new Map<number, Peer>();
   /** Peers with data, in key order. */
   readonly ranges = new RegionIndex<Peer>();
-  readonly #awake = new Set<Peer>();
+  /** Peers whose clocks run. */
+  readonly awake = new Set<Peer>();
   #tick = 0;
   #timer: Timer | null = null;
   #isClosed = false;
@@ -189,8 +170,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   /** Regions whose last replica here is not gone from the disk yet: a successor would find its log, and lose its files. */
   readonly #leaving = new Set<number>();
   readonly #background = new Set<Promise<void>>();
-  /** Regions that a split in the log makes here → the replica that has yet to apply it. */
-  readonly #coming = new Map<number, Peer>();
+  readonly coming = new ComingSplits();
 
   // ── of a turn ──
   #dirty: Peer[] = [];
@@ -201,24 +181,19 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   #isWriting = false;
   #isApplying = false;
   #toApply = new Set<Peer>();
-  /** Up to where logs may be given up, once the engine is durable. */
-  readonly #compactions = new Map<Peer, number>();
-  #isCollecting = false;
-  #collectIsUnderWay = false;
-  readonly #scratch = new Encoder(64 * 1024);
   readonly #entryScratch = new Encoder(256 * 1024);
   readonly #readSnapshot: ReadSnapshots;
   /** In the names of reads: what an earlier life of this store asked may be answered late. */
   readonly #life: string;
   /** The same, in what members ask each other after a restart. */
-  readonly #lifeNumber: number;
+  readonly lifeNumber: number;
   #nextRead = 0;
 
   constructor(world: World, config: RaftStoreConfig) {
     this.world = world;
     this.#config = config;
-    this.#lifeNumber = 1 + world.random.below(2 ** 31 - 1);
-    this.#life = `${world.clock.nowMs()}.${this.#lifeNumber}`;
+    this.lifeNumber = 1 + world.random.below(2 ** 31 - 1);
+    this.#life = `${world.clock.nowMs()}.${this.lifeNumber}`;
     this.engine = config.engine;
     this.pd = config.pd;
     this.transport = config.transport;
@@ -226,7 +201,11 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     this.snapshots = new Snapshots(this, `${config.folder}/snap`);
     this.reports = new Reports(this);
     this.#readSnapshot = new ReadSnapshots(config.engine);
-    this.#checks = new RegionChecks(this);
+    this.checks = new RegionChecks(this);
+    this.requests = new RegionRequests(this);
+    this.mail = new Mail(this);
+    this.sleep = new Sleep(this);
+    this.logGc = new LogGc(this, config.segmentsMax ?? 8);
   }
 
   get log(): RaftLogStore {
@@ -242,16 +221,22 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   get isClosed(): boolean {
     return this.#isClosed;
   }
+  /** A write of the log is under way. */
+  get isWriting(): boolean {
+    return this.#isWriting;
+  }
   get awakeCount(): number {
-    return this.#awake.size;
+    return this.awake.size;
   }
 
   // ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async open(): Promise<void> {
     const { engine, world } = this;
-    await this.#identify();
-    await this.#bootstrap();
+    const { clusterId, storeId } = await identify(this);
+    this.clusterId = clusterId;
+    this.storeId = storeId;
+    await bootstrap(this, storeId);
     const { segmentBytes, segmentsMax, cacheBytes, repairDamagedLog } = this.#config;
     this.#log = await openRaftLog(world, {
       folder: `${this.#config.folder}/log`,
@@ -284,14 +269,14 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     }
     await this.#clearGaps();
     const handlers = {
-      onMessage: (envelope: Envelope) => this.deliver(envelope),
+      onMessage: (envelope: Envelope) => this.mail.deliver(envelope),
       onSnapshot: (header: Uint8Array, chunks: AsyncIterable<Uint8Array>) => this.snapshots.receive(header, chunks),
-      onUnreachable: (storeId: number) => this.#onUnreachable(storeId),
+      onUnreachable: (storeId: number) => this.mail.unreachable(storeId),
     };
-    await this.transport.start(handlers, { clusterId: this.clusterId, storeId: this.storeId });
     await this.snapshots.removeOthers(installs.map(({ file }) => file.path));
+    await this.transport.start(handlers, { clusterId, storeId });
     for (const { peer, file } of installs) this.#startInstall(peer, file, null);
-    this.pd.onRegionAction((action) => this.onRegionAction(action));
+    this.pd.onRegionAction((action) => this.requests.carryOut(action));
     this.pd.onConnected(() => {
       for (const peer of this.peers.values()) if (peer.isLeader) this.reports.region(peer);
       // One that has just come to lead takes stores for disconnected until they report. The first report goes with the first tick.
@@ -310,66 +295,6 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       }
     }
     this.#arm();
-  }
-
-  async #identify(): Promise<void> {
-    const { engine, pd } = this;
-    const clusterId = await pd.clusterId();
-    this.clusterId = clusterId;
-    const ident = identIn(engine);
-    if (ident !== null) {
-      if (ident.clusterId !== clusterId) throw raftstoreErrors.foreignCluster([String(ident.clusterId), String(clusterId)]);
-      this.storeId = ident.storeId;
-      return;
-    }
-    for (const family of ["default", "lock", "write", "local"] as const)
-      for await (const _block of engine.scan(family, { start: new Uint8Array(0), end: new Uint8Array(0) }, { limit: 1 }))
-        throw raftstoreErrors.dataWithoutIdent([]);
-    this.storeId = await pd.allocId();
-    const value = new Uint8Array(16);
-    const view = new DataView(value.buffer);
-    view.setBigUint64(0, clusterId);
-    view.setBigUint64(8, BigInt(this.storeId));
-    await engine.write([{ kind: "put", family: "local", key: identKey, value }], { sync: true });
-  }
-
-  /** The first store makes the first region. A record says that it began to: whether it did is asked after a crash. */
-  async #bootstrap(): Promise<void> {
-    const { engine, pd, storeId } = this;
-    const prepared = engine.get("local", bootstrapKey);
-    let region = prepared === null ? null : decodeRegionState(prepared).region;
-    if (region === null) {
-      if (await pd.isBootstrapped()) return;
-      const id = await pd.allocId();
-      const peerId = await pd.allocId();
-      const none = new Uint8Array(0);
-      region = { id, startKey: none, endKey: none, confVer: 1, version: 1, peers: [{ id: peerId, storeId, role: "voter" }] };
-      const state: RegionState = { kind: "normal", region, peerId, merge: null, snapshot: null };
-      const write = regionStateWrite(state) as Extract<EngineWrite, { kind: "put" }>;
-      await engine.write([write, { ...write, key: bootstrapKey }, applyStateWrite(id, initialApplyState)], { sync: true });
-    }
-    const { id } = region;
-    let isOurs = !(await pd.isBootstrapped()) && (await pd.bootstrap(storeId, region));
-    if (!isOurs) isOurs = (await this.#onceServed(() => pd.regionById(id)))?.peers.some((peer) => peer.id === region.peers[0]?.id) === true;
-    // It may know a bootstrap and not its region: regions reach its members with heartbeats. The store's record came with the
-    // bootstrap, as this store has registered nowhere yet.
-    if (!isOurs) isOurs = (await pd.storeAddress(storeId)) !== null;
-    const writes: EngineWrite[] = [{ kind: "delete", family: "local", key: bootstrapKey }];
-    if (!isOurs)
-      for (const key of [regionStateKey(region.id), applyStateKey(region.id)]) writes.push({ kind: "delete", family: "local", key });
-    await engine.write(writes, { sync: true });
-  }
-
-  /** A placement driver that has just taken another store's bootstrap answers nothing of the cluster until it serves it. */
-  async #onceServed<T>(ask: () => Promise<T>): Promise<T> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await ask();
-      } catch (error) {
-        if (tries >= servedTriesMax || !pdClientErrors.notBootstrapped.is(error)) throw error;
-        await this.world.clock.sleep(servedTryMs);
-      }
-    }
   }
 
   /** Replicas that the damage of a salvaged log may have touched could have forgotten a promise: they end here. */
@@ -443,7 +368,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       draw: (limit) => this.world.random.below(limit),
     });
     this.peers.set(region.id, peer);
-    this.#awake.add(peer);
+    this.awake.add(peer);
     if (region.peers.length > 0) this.ranges.add(peer);
     return peer;
   }
@@ -478,7 +403,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     }
     await this.transport[Symbol.asyncDispose]();
     while (this.#background.size > 0) await Promise.all(this.#background);
-    while (this.#isWriting || this.#isApplying || this.#isCollecting)
+    while (this.#isWriting || this.#isApplying || this.logGc.isCollecting)
       await new Promise<void>((done) => this.world.clock.timer(1, done, { keepAlive: true }));
     this.#forgetReadSnapshot();
     await this.#log?.[Symbol.asyncDispose]();
@@ -648,330 +573,34 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     return this.ranges.at(key)?.region ?? null;
   }
 
-  /** Proposes and waits until it is applied. Rejects with a `RegionError`. */
   propose(peer: Peer, command: AdminCommand): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.wake(peer);
-      const data = encodeAdmin(this.#scratch, command);
-      const result = command.kind === "changePeers" ? this.#proposeChange(peer, command, data) : peer.raft.propose(data);
-      if (result === "notLeader") return reject(peer.notLeader());
-      if (typeof result === "string") return reject(busy(`a proposal is ${result}`));
-      if (command.kind === "split" || command.kind === "prepareMerge" || command.kind === "commitMerge") peer.leaseBlockedTo = result.index;
-      peer.addProposal(result.index, {
-        term: result.term,
-        tick: this.#tick,
-        done: (outcome) => (outcome === "applied" ? resolve() : reject(outcome)),
-      });
-      this.stats.proposals++;
-      this.markDirty(peer);
-    });
+    return this.requests.propose(peer, command);
   }
-
-  #proposeChange(peer: Peer, command: Extract<AdminCommand, { kind: "changePeers" }>, data: Uint8Array) {
-    const next = changePeers(peer.region, command.changes, peer.id);
-    if ("refused" in next) return "busy" as const;
-    return peer.raft.proposeMembership(membershipOf(next.region), data);
+  split(regionId: number, keys: readonly Uint8Array[]): Promise<RegionDescription[]> {
+    return this.requests.split(regionId, keys);
   }
-
-  /** Splits at `keys` with ids of the placement driver. Gives the regions that came of it, in key order. */
-  async split(regionId: number, keys: readonly Uint8Array[]): Promise<RegionDescription[]> {
-    const peer = this.#leading(regionId);
-    const { region } = peer;
-    const sorted = [...keys].sort(compareBytes).filter((key, i, all) => i === 0 || compareBytes(all[i - 1] as Uint8Array, key) !== 0);
-    for (const key of sorted)
-      if (!containsKey(region, key) || compareBytes(region.startKey, key) === 0)
-        throw new RegionError({ kind: "keyNotInRegion", key, region }, `a split key is not inside of region ${regionId}`);
-    if (sorted.length === 0) return [region];
-    const parts = await this.pd.askBatchSplit(region, sorted.length);
-    const epoch = { confVer: region.confVer, version: region.version };
-    await this.propose(this.#leading(regionId), { kind: "split", epoch, keys: sorted, parts, rightDerive: true });
-    return [...parts.map(({ regionId: id }) => id), regionId].flatMap((id) => this.peers.get(id)?.region ?? []);
+  changePeers(regionId: number, changes: readonly PeerChange[]): Promise<void> {
+    return this.requests.changePeers(regionId, changes);
   }
-
-  async changePeers(regionId: number, changes: readonly PeerChange[]): Promise<void> {
-    const peer = this.#leading(regionId);
-    const { region } = peer;
-    const next = changePeers(region, changes, peer.id);
-    if ("refused" in next) throw new RegionError({ kind: "staleCommand" }, next.refused);
-    if (peer.kind === "merging") throw mergingError(regionId);
-    this.wake(peer); // while it slept it heard of nobody
-    const refusal = this.#wouldStarve(peer, next.region);
-    if (refusal !== null) throw new RegionError({ kind: "staleCommand" }, refusal);
-    const epoch = { confVer: region.confVer, version: region.version };
-    await this.propose(peer, { kind: "changePeers", epoch, changes, leaderId: peer.id });
-  }
-
-  /** A change that leaves a majority of voters that were not heard of lately would stop the region (and take `promoted commit index` back). */
-  #wouldStarve(peer: Peer, next: Region): string | null {
-    const { voters } = membershipOf(next);
-    const before = new Set(membershipOf(peer.region).voters);
-    // New voters that are still far behind count as silent: they cannot help to commit yet.
-    const silent = voters.filter((id) => {
-      if (id === peer.id) return false;
-      const progress = peer.raft.progress.get(id);
-      if (progress === undefined) return true;
-      if (!before.has(id) && progress.match < peer.truncated.index) return true;
-      return this.#tick - (peer.heardAt?.get(id) ?? 0) > this.options.heartbeatTicks * 2 + 1;
-    });
-    // Alone, a voter has to begin with somebody that it never heard of.
-    if (before.size > 1 && voters.length > 1 && silent.length * 2 >= voters.length)
-      return "too many voters of the new configuration do not answer";
-    return null;
-  }
-
   transferLeader(regionId: number, peerId: number): boolean {
-    const peer = this.#leading(regionId);
-    const progress = peer.raft.progress.get(peerId);
-    const target = peerById(peer.region, peerId);
-    if (target === undefined || progress === undefined || (target.role !== "voter" && target.role !== "incomingVoter")) return false;
-    if (progress.state.kind === "snapshot" || peer.raft.lastIndex - progress.match > this.options.transferLagMax) return false;
-    this.wake(peer);
-    const began = peer.raft.transferLeader(peerId);
-    this.markDirty(peer);
-    return began;
+    return this.requests.transferLeader(regionId, peerId);
+  }
+  merge(regionId: number, target: Region): Promise<void> {
+    return this.requests.merge(regionId, target);
+  }
+  checkConsistency(regionId: number): Promise<void> {
+    return this.requests.checkConsistency(regionId);
   }
 
-  /** Begins to merge `regionId` into its neighbour `targetId`; done when the source is gone (or it was rolled back). */
-  async merge(regionId: number, target: Region): Promise<void> {
-    const peer = this.#leading(regionId);
-    const { region } = peer;
-    const refuse = (text: string) => new RegionError({ kind: "staleCommand" }, text);
-    const isNeighbour =
-      (region.endKey.length > 0 && compareBytes(region.endKey, target.startKey) === 0) ||
-      (target.endKey.length > 0 && compareBytes(target.endKey, region.startKey) === 0);
-    if (!isNeighbour) throw refuse("the regions are no neighbours");
-    const local = this.peers.get(target.id);
-    if (local === undefined || local.kind !== "normal" || !sameEpoch(local.region, target)) throw refuse("the target has moved on");
-    const places = (of: Region) =>
-      of.peers
-        .map(({ storeId, role }) => `${storeId}:${role}`)
-        .sort()
-        .join();
-    if (places(region) !== places(target) || isJointRegion(region)) throw refuse("the regions are not on the same stores");
-    if (peer.kind !== "normal") throw mergingError(regionId);
-    const last = peer.raft.lastIndex;
-    let minIndex = last;
-    for (const progress of peer.raft.progress.values()) {
-      if (progress.peer === peer.id) continue;
-      if (progress.state.kind !== "replicate") throw refuse("a peer of the source is behind");
-      minIndex = Math.min(minIndex, progress.match);
-    }
-    if (last - minIndex > this.options.mergeLogGapMax || minIndex < peer.log.firstIndex - 1)
-      throw refuse("the gap of the source's logs is too large");
-    for (const entry of peer.log.entries(minIndex + 1, peer.log.lastIndex + 1, Number.POSITIVE_INFINITY))
-      if (isAdministrative(entry.data)) throw refuse("an administrative entry is on its way");
-    if (peer.log.lastIndex < last) throw refuse("entries are on their way");
-    const epoch = { confVer: region.confVer, version: region.version };
-    await this.propose(peer, { kind: "prepareMerge", epoch, minIndex, target });
-  }
-
-  /** Compares the replicas at a point of the log: one that differs ends its store's process with a coded error. */
-  async checkConsistency(regionId: number): Promise<void> {
-    await this.propose(this.#leading(regionId), { kind: "computeHash" });
-  }
-
-  #leading(regionId: number): Peer {
-    const peer = this.peers.get(regionId);
-    if (peer === undefined) throw new RegionError({ kind: "regionNotFound", regionId }, `region ${regionId} is not on this store`);
-    if (!peer.isLeader) throw peer.notLeader();
-    return peer;
-  }
-
-  onRegionAction(action: RegionAction): void {
-    const peer = this.peers.get(action.regionId);
-    if (peer === undefined || !peer.isLeader) return;
-    if (action.epoch.version !== peer.region.version || action.epoch.confVer !== peer.region.confVer) return; // ordered for a region that was
-    const work = async (): Promise<void> => {
-      switch (action.kind) {
-        case "changePeers":
-          return this.changePeers(action.regionId, action.changes);
-        case "transferLeader":
-          this.transferLeader(action.regionId, action.peerId);
-          return;
-        case "split":
-          if (action.keys.length > 0) await this.split(action.regionId, action.keys);
-          else await this.#checks.splitInMiddle(peer);
-          return;
-        case "merge":
-          return this.merge(action.regionId, action.target);
-      }
-    };
-    this.background(
-      work().catch((error: unknown) => {
-        // The placement driver sees that nothing changed, and decides anew.
-        this.world.log.info("a region action was not carried out", {
-          regionId: action.regionId,
-          action: action.kind,
-          reason: String(error),
-        });
-      }),
-    );
-  }
-
-  // ── messages ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Of another store. */
-  deliver(envelope: Envelope): void {
-    if (this.#isClosed || envelope.to.storeId !== this.storeId) return;
-    const { content, regionId, from, to } = envelope;
-    let peer = this.peers.get(regionId);
-    if (content.kind === "removed") {
-      const isOlder = peer !== undefined && peer.region.confVer < envelope.epoch.confVer;
-      if (peer !== undefined && peer.id === to.id && isOlder) this.background(this.destroy(peer, null));
-      return;
-    }
-    if (content.kind === "gone") return this.#replaceGone(envelope);
-    if (content.kind === "merged") {
-      if (peer?.id === to.id && peer.isInitialized && peer.region.version <= envelope.epoch.version) peer.mergedInto = content.targetId;
-      return;
-    }
-    if (content.kind === "wake" || content.kind === "began") {
-      if (peer === undefined) return this.#answerMerged(envelope);
-      if (this.#isStale(peer, envelope)) return this.#tell(peer, from, "removed");
-      this.wake(peer);
-      peer.raft.ping(); // whoever asks may not know who leads
-      if (content.kind === "began") this.#onBegan(peer, envelope, content);
-      return this.markDirty(peer);
-    }
-    if (peer === undefined) {
-      peer = this.#create(envelope) ?? undefined;
-      if (peer === undefined) return;
-    }
-    if (to.id > peer.id) return void (peer.isDestroyed || this.background(this.destroy(peer, null))); // of an earlier incarnation
-    if (to.id < peer.id || peer.isDestroyed) return;
-    if (this.#isStale(peer, envelope)) return this.#tell(peer, from, "removed");
-    peer.storeOf.set(from.id, from.storeId);
-    const { body } = content;
-    // The split that makes its log is on its way here. Told that the log is missing, the leader would send a snapshot, for which there is
-    // no place before that; it sends this again with the next heartbeat.
-    if (body.kind === "append") {
-      if (!peer.isInitialized && this.#isComing(regionId)) return;
-      this.#noteSplits(peer, body.entries);
-    }
-    if (peer.isAsleep && !(content.sleep || (body.kind === "heartbeatAnswer" && peer.isLeader))) this.wake(peer);
-    if (peer.isLeader) {
-      peer.heardAt ??= new Map();
-      peer.heardAt.set(from.id, this.#tick);
-      if (body.kind === "heartbeatAnswer" && content.sleep) this.#onAsleepAnswer(peer, from.id);
-    }
-    peer.raft.step({ from: from.id, to: to.id, term: content.term, ...body });
-    // The placement driver waits for a new peer before it goes on with the region.
-    if (peer.pendingTold.includes(from.id) && !isPending(peer, from.id)) this.reports.region(peer);
-    if (content.sleep && body.kind === "heartbeat") this.#fallAsleep(peer);
-    this.markDirty(peer);
-  }
-
-  /** A peer that a leader counts on: without data, until the leader sends a snapshot. */
-  #create(envelope: Envelope): Peer | null {
-    const { content, regionId, from, to, epoch } = envelope;
-    if (content.kind !== "raft") return null;
-    const { kind } = content.body;
-    if (kind !== "vote" && kind !== "preVote" && kind !== "heartbeat" && kind !== "append") return null;
-    if (!this.mayCreate(regionId, to.id)) {
-      const bytes = this.engine.get("local", regionStateKey(regionId));
-      const tombstone = bytes === null ? null : decodeRegionState(bytes);
-      if (tombstone !== null && tombstone.merge !== null) {
-        this.#answerMerged(envelope);
-        return null;
-      }
-      // A leader whose newest membership still has the peer that was given up here must replace it.
-      const isFromLeader = kind === "heartbeat" || kind === "append";
-      if (
-        tombstone?.peerId === to.id &&
-        isFromLeader &&
-        epoch.confVer >= tombstone.region.confVer &&
-        peerById(tombstone.region, to.id) !== undefined
-      )
-        this.transport.send({ regionId, from: to, to: from, epoch, content: { kind: "gone" } });
-      return null;
-    }
-    return this.createEmpty(regionId, to.id);
-  }
-
-  #isComing(regionId: number): boolean {
-    const parent = this.#coming.get(regionId);
-    if (parent === undefined) return false;
-    if (!parent.isDestroyed && (parent.isInstalling || parent.applied < parent.raft.lastIndex)) return true;
-    this.#coming.delete(regionId); // the split was refused, or a snapshot took its place
-    return false;
-  }
+  // ── peers that come ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** It has something to apply, or a snapshot to put in place: its range may change without a word of anybody. */
   isCatchingUp(peer: Peer): boolean {
     return peer.isInstalling || peer.applied < peer.raft.committed;
   }
 
-  #noteSplits(peer: Peer, entries: readonly Entry[]): void {
-    for (const entry of entries) for (const regionId of regionsMadeBy(entry)) this.#coming.set(regionId, peer);
-  }
-
-  #forgetSplit(entry: Entry): void {
-    for (const regionId of regionsMadeBy(entry)) this.#coming.delete(regionId);
-  }
-
-  /** From a peer that was taken out of the region, and does not know it. */
-  #isStale(peer: Peer, { from, epoch }: Envelope): boolean {
-    return peer.isInitialized && peerById(peer.region, from.id) === undefined && epoch.confVer < peer.region.confVer;
-  }
-
-  /** A peer of a region that was taken in by another one here asks for its group. */
-  #answerMerged({ regionId, from, to }: Envelope): void {
-    const bytes = this.engine.get("local", regionStateKey(regionId));
-    const tombstone = bytes === null ? null : decodeRegionState(bytes);
-    if (
-      tombstone === null ||
-      tombstone.merge === null ||
-      tombstone.kind !== "tombstone" ||
-      peerById(tombstone.region, from.id) === undefined
-    )
-      return;
-    const { confVer, version } = tombstone.region;
-    const content = { kind: "merged", targetId: tombstone.merge.target.id } as const;
-    this.transport.send({ regionId, from: to, to: from, epoch: { confVer, version }, content });
-    this.#flushSoon();
-  }
-
-  /** Asks all other members whether the group still is: a leader shows itself, a store where it is no more says so. */
   askAround(peer: Peer): void {
-    this.wake(peer);
-    for (const other of peer.region.peers) {
-      if (other.id === peer.id || peer.notLeading?.has(other.id) === true) continue;
-      if (peer.notLeading === null) this.#tell(peer, other, "wake");
-      else this.#tellBegan(peer, other, this.#lifeNumber, 0);
-    }
-  }
-
-  #tellBegan(peer: Peer, to: PeerAddress, life: number, answers: number): void {
-    const { confVer, version } = peer.region;
-    const from = { id: peer.id, storeId: this.storeId };
-    this.transport.send({ regionId: peer.regionId, from, to, epoch: { confVer, version }, content: { kind: "began", life, answers, term: peer.bornTerm } });
-    this.#flushSoon();
-  }
-
-  /**
-   * Members that begin after a restart ask each other who leads (SPEC S11). When nobody does they need not wait until what they
-   * may have promised in their last lives is over. Whoever knows of another membership, or of a leader outside of it, keeps still.
-   */
-  #onBegan(peer: Peer, { from, to, epoch }: Envelope, { life, answers, term }: Extract<Envelope["content"], { kind: "began" }>): void {
-    const { region, raft } = peer;
-    if (to.id !== peer.id || !peer.isInitialized || peer.kind === "applying" || peerById(region, from.id) === undefined) return;
-    if (epoch.confVer !== region.confVer || peer.log.hasChangeAfter(peer.applied)) return;
-    if (life !== 0) {
-      peer.othersBegan = true;
-      raft.leaderGone(from.id, term);
-    }
-    if (answers === this.#lifeNumber) peer.notLeading?.add(from.id);
-    const asks = peer.notLeading !== null && !peer.notLeading.has(from.id) ? this.#lifeNumber : 0;
-    const isLed = peer.isLeader || (raft.leader !== 0 && peerById(region, raft.leader) === undefined);
-    if (life !== 0 && !isLed && peer.writesPending === 0) this.#tellBegan(peer, from, asks, life);
-    if (peer.notLeading === null || !region.peers.every(({ id }) => id === peer.id || peer.notLeading?.has(id) === true)) return;
-    peer.notLeading = null;
-    // Those who did not restart have forgotten by now that it led them.
-    if (!peer.othersBegan) return raft.endSilence(1);
-    // One after the other, another one first in each region: leaders are spread, and votes are not.
-    const voters = [...membershipOf(region).voters].sort((a, b) => a - b);
-    const place = (voters.indexOf(peer.id) + region.id) % Math.max(1, voters.length);
-    raft.endSilence(1 + place * 3 + this.world.random.below(2));
+    this.mail.askAround(peer);
   }
 
   mayCreate(regionId: number, peerId: number): boolean {
@@ -991,49 +620,6 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     );
   }
 
-  #tell(peer: Peer, to: { readonly id: number; readonly storeId: number }, kind: "removed" | "wake"): void {
-    const { confVer, version } = peer.region;
-    const from = { id: peer.id, storeId: this.storeId };
-    this.transport.send({ regionId: peer.regionId, from, to, epoch: { confVer, version }, content: { kind } });
-    this.#flushSoon();
-  }
-
-  /** A member's replica was given up by its store: it is taken out, so that a new one can come in its place. */
-  #replaceGone(envelope: Envelope): void {
-    const peer = this.peers.get(envelope.regionId);
-    const member = peer === undefined ? undefined : peerById(peer.region, envelope.from.id);
-    if (peer === undefined || member === undefined || !peer.isLeader || isJointRegion(peer.region)) return;
-    const work = this.changePeers(peer.regionId, [{ kind: "remove", peerId: member.id, storeId: member.storeId }]);
-    this.background(work.catch(() => {})); // its store says so again with the next heartbeat
-  }
-
-  #send(peer: Peer, message: Message): void {
-    if (message.kind === "snapshot") return this.snapshots.send(peer, message.to);
-    const storeId = peer.storeOf.get(message.to);
-    if (storeId === undefined) return;
-    const { from, to, term, ...body } = message as Message & { from: number };
-    const { confVer, version } = peer.region;
-    const sleep =
-      (message.kind === "heartbeat" && peer.wantsSleep) || (message.kind === "heartbeatAnswer" && peer.isAsleep && !peer.isLeader);
-    this.transport.send({
-      regionId: peer.regionId,
-      from: { id: from, storeId: this.storeId },
-      to: { id: to, storeId },
-      epoch: { confVer, version },
-      content: { kind: "raft", term, body: body as MessageBody, sleep },
-    });
-  }
-
-  #onUnreachable(storeId: number): void {
-    this.snapshots.unreachable(storeId);
-    for (const peer of this.peers.values()) {
-      const there = peerOn(peer.region, storeId);
-      if (there === undefined) continue;
-      if (peer.isLeader) peer.raft.reportUnreachable(there.id);
-      else if (peer.raft.leader === there.id && peer.isAsleep) this.wake(peer); // nobody else would notice that its leader is gone
-    }
-  }
-
   // ── turns ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   markDirty(peer: Peer): void {
@@ -1041,10 +627,10 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       peer.isDirty = true;
       this.#dirty.push(peer);
     }
-    this.#flushSoon();
+    this.flushSoon();
   }
 
-  #flushSoon(): void {
+  flushSoon(): void {
     if (this.#turnIsDue || this.#isClosed) return;
     this.#turnIsDue = true;
     this.world.clock.afterTurn(() => {
@@ -1150,8 +736,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       const messages = ready.messages.filter(({ kind }) => kind !== "heartbeatAnswer");
       ready = { ...ready, messages, messagesAfterPersist: [...held, ...ready.messagesAfterPersist] };
     }
-    for (const message of ready.messages) this.#send(peer, message);
-    this.#noteSplits(peer, ready.committed);
+    for (const message of ready.messages) this.mail.send(peer, message);
+    this.coming.note(peer, ready.committed);
     if (peer.isInstalling) peer.deferred.push(ready);
     else if (ready.snapshot !== undefined) this.#beginInstall(peer, ready);
     else this.#handle(peer, ready);
@@ -1185,7 +771,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       if (writes) peer.writesPending++;
       if (writes || messages.length > 0)
         this.#after.push({ peer, last: ready.entries.at(-1) ?? null, messages, counts: writes, whenDurable: null });
-    } else for (const message of messages) this.#send(peer, message);
+    } else for (const message of messages) this.mail.send(peer, message);
     if (ready.committed.length > 0) {
       for (const entry of ready.committed) peer.applyQueue.push(entry);
       this.#toApply.add(peer);
@@ -1200,7 +786,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   }
 
   #startWrite(): void {
-    if (this.#isWriting || this.#isCollecting || this.#isClosed) return;
+    if (this.#isWriting || this.logGc.isCollecting || this.#isClosed) return;
     if (this.#batch.isEmpty && this.#after.length === 0) return;
     const batch = this.#batch;
     const after = this.#after;
@@ -1231,7 +817,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
         }
         if (peer.isDestroyed && whenDurable === null) continue;
         if (last !== null) peer.raft.persisted(last.index, last.term);
-        for (const message of messages) this.#send(peer, message);
+        for (const message of messages) this.mail.send(peer, message);
         whenDurable?.();
         if (peer.applyQueue.length > 0) this.#toApply.add(peer);
         if (!peer.isDirty && !peer.isDestroyed) {
@@ -1337,7 +923,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
         peer.log.appliedIndex = last.index;
         for (const { entry, effect } of results) {
           this.stats.applied++;
-          if (this.#coming.size > 0) this.#forgetSplit(entry);
+          if (!this.coming.isEmpty) this.coming.forget(entry);
           if (effect !== null) this.#carryOut(peer, entry, effect);
         }
         peer.raft.reportApplied(last.index);
@@ -1351,7 +937,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       return this.fatal(error);
     }
     this.#startApply();
-    if (this.#dirty.length > 0) this.#flushSoon();
+    if (this.#dirty.length > 0) this.flushSoon();
   }
 
   #serveReads(peer: Peer): void {
@@ -1416,16 +1002,16 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   #carryOut(peer: Peer, entry: Entry, effect: ApplyEffect): void {
     switch (effect.kind) {
       case "compacted":
-        this.#compactions.set(peer, effect.index);
+        this.logGc.compacted(peer, effect.index);
         return;
       case "split":
         return this.#afterSplit(peer, effect);
       case "peersChanged":
         return this.#afterChange(peer, effect.region, effect.before);
       case "computeHash":
-        return this.#checks.computeHash(peer, entry.index);
+        return this.checks.computeHash(peer, entry.index);
       case "verifyHash":
-        return this.#checks.verifyHash(peer, effect.index, effect.hash);
+        return this.checks.verifyHash(peer, effect.index, effect.hash);
       case "mergePrepared":
         peer.setRegion(effect.region);
         peer.kind = "merging";
@@ -1434,7 +1020,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
         peer.failQueued(mergingError(peer.regionId));
         peer.failReads(mergingError(peer.regionId));
         this.wake(peer);
-        this.#checkMerge(peer);
+        checkMerge(this, peer);
         return;
       case "merged":
         return this.#afterMerge(peer, effect.region, effect.source);
@@ -1500,7 +1086,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     this.wake(peer);
     if (!peer.isLeader) return;
     for (const old of before.peers)
-      if (peerById(region, old.id) === undefined) this.#tell(peer, { id: old.id, storeId: old.storeId }, "removed");
+      if (peerById(region, old.id) === undefined) this.mail.tell(peer, { id: old.id, storeId: old.storeId }, "removed");
     this.reports.region(peer);
     this.markDirty(peer);
   }
@@ -1537,7 +1123,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   #destroyLog(peer: Peer, whenDurable: () => void): void {
     this.log.destroy(this.#batch, peer.log);
     this.#after.push({ peer, last: null, messages: [], counts: false, whenDurable });
-    this.#flushSoon();
+    this.flushSoon();
   }
 
   /** Takes a peer out of memory: nothing reaches it any more. */
@@ -1545,9 +1131,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     peer.isDestroyed = true;
     this.peers.delete(peer.regionId);
     this.ranges.remove(peer);
-    this.#awake.delete(peer);
+    this.awake.delete(peer);
     this.#toApply.delete(peer);
-    this.#compactions.delete(peer);
+    this.logGc.forget(peer);
     const gone = new RegionError({ kind: "regionNotFound", regionId: peer.regionId }, `region ${peer.regionId} is no longer on this store`);
     peer.failQueued(gone);
     peer.failReads(gone);
@@ -1586,53 +1172,6 @@ export class RaftStore implements RegionKv, AsyncDisposable {
 
   turnEnd(): Promise<void> {
     return new Promise((done) => this.world.clock.afterTurn(done));
-  }
-
-  // ── merges ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** A source that waits: whoever leads the target on this store takes it in; if the target has moved on, the source goes on. */
-  #checkMerge(peer: Peer): void {
-    const { merge } = peer;
-    if (merge === null || peer.kind !== "merging" || peer.applied < merge.commit) return;
-    const target = this.peers.get(merge.target.id);
-    if (target?.isInitialized === false) return;
-    if (target !== undefined && sameEpoch(target.region, merge.target)) {
-      if (!target.isLeader || target.kind !== "normal" || !target.hasAppliedOwnTerm) return;
-      const from = Math.max(merge.minIndex, peer.log.firstIndex);
-      const entries = peer.log.entries(from, merge.commit + 1, Number.POSITIVE_INFINITY);
-      if (entries.at(-1)?.index !== merge.commit) return;
-      const { confVer, version } = target.region;
-      const command: AdminCommand = {
-        kind: "commitMerge",
-        epoch: { confVer, version },
-        source: peer.region,
-        commit: merge.commit,
-        entries,
-      };
-      this.background(this.propose(target, command).catch(() => {})); // tried again with the next check
-      return;
-    }
-    // Moved on as this store saw it apply: had the target taken this region in before, this peer would be gone. A target that was
-    // destroyed here at the very epoch may have done so elsewhere.
-    const last = target?.region ?? this.#tombstoneOf(merge.target.id);
-    const hasMovedOn = last !== null && (last.version > merge.target.version || last.confVer > merge.target.confVer);
-    if (!peer.isLeader) return;
-    if (!hasMovedOn) {
-      // Without the target here nobody can see what became of it: another store's peer leads then, and decides.
-      const others = membershipOf(peer.region).voters.filter((id) => id !== peer.id);
-      const round = Math.floor(peer.mergeTicks / this.options.electionTicks);
-      const next = others[round % Math.max(1, others.length)];
-      if (target === undefined && peer.mergeTicks >= this.options.electionTicks && next !== undefined && !peer.raft.isTransferring)
-        this.transferLeader(peer.regionId, next);
-      return;
-    }
-    const { confVer, version } = peer.region;
-    this.background(this.propose(peer, { kind: "rollbackMerge", epoch: { confVer, version }, commit: merge.commit }).catch(() => {}));
-  }
-
-  #tombstoneOf(regionId: number): Region | null {
-    const bytes = this.engine.get("local", regionStateKey(regionId));
-    return bytes === null ? null : decodeRegionState(bytes).region;
   }
 
   // ── snapshots ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -1718,7 +1257,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       this.log.hardState(this.#batch, peer.log, next);
       peer.writesPending++;
       this.#after.push({ peer, last: null, messages: [], counts: true, whenDurable: done });
-      this.#flushSoon();
+      this.flushSoon();
     });
     for (const rest of rests) {
       await this.#clearRange({ start: rest.region.startKey, end: rest.region.endKey });
@@ -1750,7 +1289,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     peer.isMeasured = false;
     if (ready === null) peer.raft.setMembership(membershipOf(region));
     else peer.raft.snapshotPersisted(base.index);
-    for (const message of ready?.messagesAfterPersist ?? []) this.#send(peer, message);
+    for (const message of ready?.messagesAfterPersist ?? []) this.mail.send(peer, message);
     const { entries, committed, reads } = ready ?? { entries: [], committed: [], reads: [] };
     this.#handle(peer, { messages: [], hardState: undefined, snapshot: undefined, messagesAfterPersist: [], entries, committed, reads });
     const deferred = peer.deferred;
@@ -1785,7 +1324,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   #onTick(): void {
     const tick = ++this.#tick;
     const { options } = this;
-    for (const peer of this.#awake) {
+    for (const peer of this.awake) {
       peer.raft.tick();
       if (peer.raft.leader === 0 && peer.isInitialized) this.#onLeaderless(peer);
       else peer.leaderlessTicks = 0;
@@ -1800,8 +1339,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
           "the leader stepped down, and it is not known what became of the write",
           ({ tick: at }) => tick - at > options.electionTicks * 2,
         );
-      if (peer.kind === "merging" && ++peer.mergeTicks % options.mergeCheckTicks === 0) this.#checkMerge(peer);
-      if (peer.isLeader && tick % options.logGcTicks === 0) this.#proposeCompaction(peer);
+      if (peer.kind === "merging" && ++peer.mergeTicks % options.mergeCheckTicks === 0) checkMerge(this, peer);
+      if (peer.isLeader && tick % options.logGcTicks === 0) this.logGc.propose(peer);
       if (
         peer.isLeader &&
         peer.kind === "normal" &&
@@ -1811,18 +1350,18 @@ export class RaftStore implements RegionKv, AsyncDisposable {
           // As with bytes, a region that stays a little under its limit is not read again and again.
           (peer.approximateKeys >= options.maxKeys && peer.keysSinceCheck >= options.maxKeys / 16))
       )
-        this.background(this.#checks.split(peer));
+        this.background(this.checks.split(peer));
       if (
         options.consistencyCheckTicks > 0 &&
         peer.isLeader &&
         tick % options.consistencyCheckTicks === peer.regionId % options.consistencyCheckTicks
       )
         this.background(this.checkConsistency(peer.regionId).catch(() => {}));
-      if (options.hibernate && peer.isLeader) this.#maySleep(peer);
+      if (options.hibernate && peer.isLeader) this.sleep.mayBegin(peer);
       this.markDirty(peer);
     }
-    for (const peer of this.#toApply) if (peer.applyQueue.length > 0) this.#flushSoon();
-    if (tick % options.logGcTicks === 0) this.#collectLog();
+    for (const peer of this.#toApply) if (peer.applyQueue.length > 0) this.flushSoon();
+    if (tick % options.logGcTicks === 0) this.logGc.collect();
     this.reports.tick();
     if (tick % options.storeHeartbeatTicks === 0 || tick === 1) this.background(this.reports.store());
   }
@@ -1853,113 +1392,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     );
   }
 
-  /** The position before the entries that are given up: what everyone has, or, when the log is long, what is applied here. */
-  #proposeCompaction(peer: Peer): void {
-    const { options, log } = { options: this.options, log: peer.log };
-    const first = peer.truncated.index + 1;
-    // A compaction is an entry, too: a log of a few must not be compacted for ever.
-    if (peer.kind !== "normal" || peer.applied - first <= 5) return;
-    let everywhere = peer.applied;
-    for (const { peer: id, match } of peer.raft.progress.values()) if (id !== peer.id) everywhere = Math.min(everywhere, match);
-    const isLong =
-      peer.applied - first >= options.logGcCountMax ||
-      (everywhere < peer.applied && (log.isLongerThan(options.logGcBytesMax) || this.log.isHeldUpBy(log)));
-    const index = (isLong ? peer.applied : everywhere) - 1;
-    if (index < first) return;
-    if (index - first < options.logGcThreshold && ++peer.compactHeldTicks < options.logReserveRounds) return;
-    peer.compactHeldTicks = 0;
-    const compactIndex = Math.min(index, peer.applied - 3);
-    const term = log.term(compactIndex);
-    if (compactIndex < first || term === undefined) return;
-    this.background(this.propose(peer, { kind: "compactLog", index: compactIndex, term }).catch(() => {}));
-  }
-
-  /** What was compacted leaves the log once the engine is durable up to there (SPEC S2). */
-  #collectLog(): void {
-    if (this.#collectIsUnderWay || this.#isClosed) return;
-    const compactions = [...this.#compactions];
-    if (compactions.length === 0 && this.log.segmentCount <= (this.#config.segmentsMax ?? 8)) return;
-    this.#compactions.clear();
-    const work = async (): Promise<void> => {
-      try {
-        await this.engine.sync();
-        this.#isCollecting = true; // no other frame is begun
-        while (this.#isWriting) await this.turnEnd();
-        for (const [peer, index] of compactions) if (!peer.isDestroyed && !peer.isInstalling) this.log.compact(peer.regionId, index);
-        await this.log.collect();
-      } finally {
-        this.#isCollecting = false;
-        this.#collectIsUnderWay = false;
-      }
-      this.#flushSoon();
-    };
-    this.#collectIsUnderWay = true;
-    this.background(work());
-  }
-
-  // ── sleep ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
   wake(peer: Peer): void {
-    peer.quietTicks = 0;
-    peer.wantsSleep = false;
-    peer.sleepers = null;
-    if (!peer.isAsleep) return;
-    peer.isAsleep = false;
-    this.#awake.add(peer);
-    if (peer.isLeader) {
-      peer.heardAt = new Map(peer.region.peers.map(({ id }) => [id, this.#tick]));
-      peer.raft.ping();
-      this.markDirty(peer);
-    } else {
-      const leader = peer.raft.leader;
-      const storeId = peer.storeOf.get(leader);
-      if (leader !== 0 && storeId !== undefined) this.#tell(peer, { id: leader, storeId }, "wake");
-    }
-  }
-
-  /** A leader whose peers have everything asks them to sleep; when all do, it sleeps, too. */
-  #maySleep(peer: Peer): void {
-    if (peer.kind !== "normal" || !peer.raft.isQuiet || peer.proposals.size > 0 || peer.queued.length > 0) {
-      peer.quietTicks = 0;
-      peer.wantsSleep = false;
-      return;
-    }
-    if (++peer.quietTicks < this.options.hibernateTicks) return;
-    const others = peer.region.peers.filter(({ id }) => id !== peer.id).length;
-    if (others === 0) return this.#sleep(peer);
-    peer.sleepers ??= new Set();
-    peer.wantsSleep = true;
-  }
-
-  #onAsleepAnswer(peer: Peer, from: number): void {
-    if (peer.sleepers === null || peer.isAsleep) return;
-    peer.sleepers.add(from);
-    if (peer.sleepers.size < peer.region.peers.length - 1 || !peer.raft.isQuiet) return;
-    peer.wantsSleep = false;
-    peer.sleepers = null;
-    this.#sleep(peer);
-  }
-
-  /** A follower that has everything, asked to sleep by its leader. */
-  #fallAsleep(peer: Peer): void {
-    const { raft } = peer;
-    if (
-      peer.isLeader ||
-      raft.leader === 0 ||
-      raft.committed !== raft.lastIndex ||
-      peer.applied !== raft.committed ||
-      peer.kind !== "normal"
-    )
-      return;
-    this.#sleep(peer);
-  }
-
-  #sleep(peer: Peer): void {
-    peer.isAsleep = true;
-    this.#awake.delete(peer);
-    // Of many regions, what they hold only while they work counts. The next read begins with a round, as these are too old for a lease.
-    peer.rounds = [];
-    peer.heardAt = null;
+    this.sleep.wake(peer);
   }
 }
 
@@ -1975,12 +1409,6 @@ function restsOf(region: Region, other: Region): Region[] {
   return rests;
 }
 
-/** By a split that the entry asks for; none by any other. */
-function regionsMadeBy({ data }: Entry): readonly number[] {
-  const command = isAdministrative(data) ? decodeCommand(data) : null;
-  return command?.kind === "split" ? command.parts.map(({ regionId }) => regionId) : [];
-}
-
 function once(run: () => void): () => void {
   let isDone = false;
   return () => {
@@ -1988,8 +1416,4 @@ function once(run: () => void): () => void {
     isDone = true;
     run();
   };
-}
-
-function busy(reason: string): RegionError {
-  return new RegionError({ kind: "serverIsBusy", reason, backoffMs: 100 }, reason);
 }

@@ -86,7 +86,7 @@ test("S11: late word of an earlier life does not unseat whoever leads in a later
       const peer = store?.peers.get(id);
       const to = { id: peer?.id ?? 0, storeId: store?.storeId ?? 0 };
       const content = { kind: "began", life: 77, answers: 0, term: bornTerm } as const;
-      store?.deliver({ regionId: id, from: { id: from, storeId: machine.storeId }, to, epoch: { confVer, version }, content });
+      store?.mail.deliver({ regionId: id, from: { id: from, storeId: machine.storeId }, to, epoch: { confVer, version }, content });
     }
     other.store?.peers.get(id)?.raft.campaign();
     const mayLease = () => there?.mayLeaseRead(cluster.sim.clock.nowMs, 900) === true;
