@@ -13,6 +13,18 @@ const leases: Storm = { ...quick, voters: 3, leases: true, spite: 0.3, bounce: 0
 const leasesOfFive: Storm = { ...leases, voters: 5, partition: 0.005 };
 const leasesOfMembers: Storm = { ...leases, memberChange: 0.02, blackout: 0.002, transfer: 0.005, compactAfter: 20 };
 
+/** Memberships of which a later one needs none of an earlier one's votes. */
+const turnover: Storm = {
+  voters: 2,
+  memberChange: 0.2,
+  bounce: 0.03,
+  isolation: 0.03,
+  partition: 0.03,
+  loss: 0.02,
+  delayTicksMax: 1,
+  diskSpeed: 0.8,
+};
+
 const storms: readonly { readonly name: string; readonly steps: number; readonly options: Storm }[] = [
   {
     name: "R1–R7: members come and go while peers crash",
@@ -35,6 +47,7 @@ const storms: readonly { readonly name: string; readonly steps: number; readonly
       transfer: 0.02,
     },
   },
+  { name: "P6, R1–R7: all members are replaced, over and over", steps: 400, options: turnover },
   { name: "R9: leases over drifting clocks", steps: quickSteps, options: leases },
   { name: "R9: leases of five voters", steps: quickSteps, options: leasesOfFive },
   { name: "R6, R7, R9: leases while members come and go and most restart at once", steps: quickSteps, options: leasesOfMembers },
@@ -79,6 +92,10 @@ test("the storms bring what they are for", () => {
 });
 
 describe("rules that are taken out are noticed", () => {
+  test("P6: a restart that begins with a membership older than one that was counted by", () => {
+    expect(noticedBy(80, { ...turnover, mutate: { forgetsMembership: true } })).toBeGreaterThan(0);
+  });
+
   test("R9: a lease that runs as long as a rival's timeout, by clocks that drift", () => {
     expect(noticedBy(40, { ...leases, mutate: { leaseTicks: 13 } }, quickSteps)).toBeGreaterThan(2);
   });

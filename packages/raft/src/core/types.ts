@@ -84,7 +84,7 @@ export interface ReadState {
 }
 
 /**
- * What the core wants done. The driver must keep this order (SPEC D1–D4):
+ * What the core wants done. The driver must keep this order (SPEC P1–P4):
  *
  *   1. send `messages`                     – none of them depends on anything that is not durable yet
  *   2. persist `snapshot`, `entries`, `hardState` in one write, then `core.persisted(…)`

@@ -410,7 +410,11 @@ export class RaftCluster {
     const first = ready.entries[0];
     if (first !== undefined) this.checkers.wrote(node.id, ready.entries, log.term(first.index - 1));
     log.write(ready.entries);
-    if (ready.hardState !== undefined) log.hardState = ready.hardState;
+    // The commit index alone is not worth a write: it is known again from the next leader.
+    const { hardState } = ready;
+    if (hardState === undefined) return;
+    const isVital = hardState.term !== log.hardState.term || hardState.vote !== log.hardState.vote;
+    if (isVital || ready.entries.length > 0 || ready.snapshot !== undefined) log.hardState = hardState;
   }
 
   #persist(node: Node, ready: Ready): void {
