@@ -215,3 +215,12 @@ test("buckets that stores report become hot, by region", async () => {
   expect((await hot())["2"]).toMatchObject([{ start_key: "6D", end_key: "", read_bytes: 100_000, read_keys: 1, write_bytes: 0 }]);
   stream.cancel();
 });
+
+test("items of the controller's configuration that are set at once are all kept", async () => {
+  const path = "/../../../resource-manager/api/v1/config/controller";
+  const costs = ["read-base-cost", "write-base-cost", "read-per-batch-base-cost", "write-per-batch-base-cost"];
+  const answers = await Promise.all(costs.map((item, index) => pd.http("POST", path, JSON.stringify({ [item]: index + 10 }))));
+  expect(answers.map(({ text: said }) => said)).toEqual(costs.map(() => "Success!"));
+  const { "request-unit": unit } = JSON.parse((await pd.http("GET", path)).text) as { readonly "request-unit": Record<string, number> };
+  expect(costs.map((item) => unit[item])).toEqual([10, 11, 12, 13]);
+});

@@ -149,7 +149,7 @@ class PdProcess implements PdServer {
       },
       ...(tls === undefined ? {} : { tls }),
     });
-    const control = createResourceControl(parts.store, async (operations) => void (await pd.metadata.transaction([], operations)));
+    const control = createResourceControl(parts.store, (compare, operations) => pd.metadata.transaction(compare, operations));
     router.add(
       processRoutes({
         control,

@@ -7,7 +7,7 @@
  *   resource_group/settings/<name>   resource_manager.ResourceGroup
  */
 import { parseDuration } from "@skein/base";
-import type { Metastore, Operation } from "@skein/metastore";
+import type { Comparison, KeyValue, Metastore, Operation } from "@skein/metastore";
 import { type Input, RpcError } from "@skein/rpc";
 import { ResourceGroup } from "../wire/resource_manager.ts";
 import { type HttpRoute, refusal } from "./http-routes.ts";
@@ -15,6 +15,7 @@ import { goJsonWide } from "./json.ts";
 
 const controllerKey = "resource_group/controller";
 const settingsPrefix = "resource_group/settings/";
+const triesMax = 10;
 
 /** In the order in which the original prints them. */
 const controllerDefaults = {
@@ -54,27 +55,34 @@ export interface ResourceControl {
   deleteGroup(name: string): Promise<void>;
 }
 
-/** `write` holds only while this member leads. */
-export function createResourceControl(store: Metastore, write: (operations: readonly Operation[]) => Promise<void>): ResourceControl {
-  const controller = async (): Promise<ControllerConfig> => {
-    const item = await store.get(controllerKey);
+/** `write` holds only while this member leads; false when what was compared does not hold. */
+export function createResourceControl(
+  store: Metastore,
+  write: (compare: readonly Comparison[], operations: readonly Operation[]) => Promise<boolean>,
+): ResourceControl {
+  /** Decides on what a key holds and writes; anew when somebody else wrote meanwhile. */
+  const change = async (key: string, decide: (item: KeyValue | null) => Operation): Promise<void> => {
+    for (let tries = 0; tries < triesMax; tries++) {
+      const item = await store.get(key);
+      const unchanged: Comparison = { key, target: "modRevision", is: "=", value: item?.modRevision ?? 0 };
+      if (await write([unchanged], [decide(item)])) return;
+    }
+    throw new RpcError("aborted", `${key} is changed by others all the time`);
+  };
+  const controllerOf = (item: KeyValue | null): ControllerConfig => {
     if (item === null) return controllerDefaults;
     const kept = JSON.parse(new TextDecoder().decode(item.value)) as Partial<ControllerConfig>;
     return { ...controllerDefaults, ...kept, "request-unit": { ...controllerDefaults["request-unit"], ...kept["request-unit"] } };
   };
-  const kept = async (name: string): Promise<ResourceGroup | null> => {
-    const item = await store.get(settingsPrefix + name);
+  const groupOf = (name: string, item: KeyValue | null): ResourceGroup | null => {
     if (item !== null) return ResourceGroup.decode(item.value);
     return name === defaultGroup.name ? ResourceGroup.decode(ResourceGroup.encode(defaultGroup)) : null;
   };
   const missing = (name: string) => new RpcError("not_found", `the resource group ${JSON.stringify(name)} does not exist`);
   return {
-    controller,
-    setController: async (item, value) => {
-      const now = await controller();
-      const next = changed(now, item, value);
-      await write([{ op: "put", key: controllerKey, value: JSON.stringify(next) }]);
-    },
+    controller: async () => controllerOf(await store.get(controllerKey)),
+    setController: (item, value) =>
+      change(controllerKey, (now) => ({ op: "put", key: controllerKey, value: JSON.stringify(changed(controllerOf(now), item, value)) })),
     groups: async () => {
       const { items } = await store.range({ prefix: settingsPrefix });
       const groups = items.map(({ value }) => ResourceGroup.decode(value));
@@ -82,7 +90,7 @@ export function createResourceControl(store: Metastore, write: (operations: read
       return isDefaultKept ? groups : [ResourceGroup.decode(ResourceGroup.encode(defaultGroup)), ...groups];
     },
     group: async (name) => {
-      const group = await kept(name);
+      const group = groupOf(name, await store.get(settingsPrefix + name));
       if (group === null) throw missing(name);
       return group;
     },
@@ -91,15 +99,19 @@ export function createResourceControl(store: Metastore, write: (operations: read
       if (group === null || name === "" || name.length > 32)
         throw new RpcError("invalid_argument", "a resource group's name has 1 to 32 letters");
       if (group.mode !== "RUMode" && group.mode !== "RawMode") throw new RpcError("invalid_argument", "invalid group mode");
-      const before = await kept(name);
-      if (isNew && before !== null) throw new RpcError("already_exists", `the resource group ${JSON.stringify(name)} already exists`);
-      if (!isNew && before === null) throw missing(name);
-      await write([{ op: "put", key: settingsPrefix + name, value: ResourceGroup.encode(group) }]);
+      await change(settingsPrefix + name, (item) => {
+        const before = groupOf(name, item);
+        if (isNew && before !== null) throw new RpcError("already_exists", `the resource group ${JSON.stringify(name)} already exists`);
+        if (!isNew && before === null) throw missing(name);
+        return { op: "put", key: settingsPrefix + name, value: ResourceGroup.encode(group) };
+      });
     },
     deleteGroup: async (name) => {
       if (name === defaultGroup.name) throw new RpcError("invalid_argument", "cannot delete reserved group");
-      if ((await kept(name)) === null) throw missing(name);
-      await write([{ op: "delete", select: { key: settingsPrefix + name } }]);
+      await change(settingsPrefix + name, (item) => {
+        if (item === null) throw missing(name);
+        return { op: "delete", select: { key: settingsPrefix + name } };
+      });
     },
   };
 }

@@ -48,8 +48,8 @@ export interface HotBuckets {
 /** The least rates a second: those from which a region is hot. */
 const floors = { readBytes: 8192, readKeys: 128, writtenBytes: 1024, writtenKeys: 32 } as const;
 const degreeMost = 20;
-/** Callers choose the count; a region of the largest size has a few hundred. */
-const bucketsMax = 10_000;
+/** Callers choose the count; a region of the largest size has a few dozen. */
+const bucketsMax = 1000;
 const regionsMax = 100_000;
 
 export function createHotBuckets(): HotBuckets {
