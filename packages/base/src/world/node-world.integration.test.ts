@@ -1,7 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { logFile } from "./log-file.ts";
 import { nodeWorld } from "./node-world.ts";
 
 const world = nodeWorld();
@@ -27,6 +28,43 @@ describe("a real disk", () => {
     await world.disk.makeFolder(join(folder, "taken"));
     await expect(world.disk.writeFileAtomic(join(folder, "taken"), "x")).rejects.toThrow();
     expect((await world.disk.list(folder)).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  });
+
+  test("makes folders with those above them, private ones, and says it where none can be made", async () => {
+    const path = join(folder, "above", "below");
+    await Promise.all([world.disk.makeFolder(path), world.disk.makeFolder(path)]);
+    await world.disk.makeFolder(path);
+    expect((await stat(path)).mode & 0o777).toBe(0o700);
+    await writeFile(join(folder, "file"), "");
+    for (const [bad, code] of [
+      [join(folder, "file"), "EEXIST"],
+      [join(folder, "file", "below"), "ENOTDIR"],
+      ["/proc/no-such-folder/below", "ENOENT"],
+      ["", "ENOENT"],
+    ] as const)
+      await expect(world.disk.makeFolder(bad)).rejects.toMatchObject({ code });
+  });
+});
+
+describe("a log file", () => {
+  test("grows line by line in folders that it makes, and is put aside when it is full", async () => {
+    const path = join(folder, "logs", "deep", "x.log");
+    const log = logFile(path, { bytesMax: 8 });
+    for (const line of ["one\n", "two\n", "three\n"]) log.write(line);
+    const names = await world.disk.list(join(folder, "logs", "deep"));
+    expect(names).toEqual([expect.stringMatching(/^x-.*\.log$/), "x.log"]);
+    const texts = await Promise.all(names.map((name) => world.disk.readFile(join(folder, "logs", "deep", name))));
+    expect(texts.map((text) => Buffer.from(text).toString("utf8"))).toEqual(["one\ntwo\n", "three\n"]);
+  });
+
+  test("on a full disk loses lines, and nothing else", () => {
+    const log = logFile("/dev/full");
+    log.write("one\n");
+    log.write("two\n");
+  });
+
+  test("cannot be where no folder can be made", () => {
+    expect(() => logFile("/proc/no-such-folder/below/x.log")).toThrow("ENOENT");
   });
 });
 

@@ -2,13 +2,14 @@
 import { spawn } from "node:child_process";
 import { randomBytes, randomFillSync } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { type FileHandle, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { connect as connectTcp, createServer, isIP, type Socket } from "node:net";
 import { dirname } from "node:path";
 import type { Duplex } from "node:stream";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { type Random, randomFrom } from "../core/random.ts";
 import { type Logger, silentLogger } from "../logger.ts";
+import { makeFolder } from "./make-folder.ts";
 import type { Child, Clock, Disk, DiskFile, Faults, Network, Processes, SpawnOptions, World } from "./world.ts";
 
 export function nodeWorld(options: { readonly log?: Logger; readonly faults?: Faults } = {}): World {
@@ -153,9 +154,7 @@ export const nodeDisk: Disk = {
       throw error;
     }
   },
-  makeFolder: async (path, options = {}) => {
-    await mkdir(path, { recursive: true, mode: options.mode ?? 0o700 });
-  },
+  makeFolder: (path, options = {}) => makeFolder(path, options.mode ?? 0o700),
   rename: (from, to) => rename(from, to),
   remove: (path, options = {}) => rm(path, { force: true, recursive: options.recursive ?? false }),
   syncFolder,

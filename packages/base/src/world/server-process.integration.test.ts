@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { on, once } from "node:events";
 import { resolve } from "node:path";
 import { expect, test } from "vitest";
 import { nodeWorld } from "./node-world.ts";
@@ -17,6 +17,21 @@ async function run(way: string, until?: string) {
   const [exit] = await Promise.all([child.exited, once(child.stdout ?? process, "close")]);
   return { ...exit, out, err };
 }
+
+test("goes on when nobody reads its log any more", async () => {
+  const child = nodeWorld().processes.spawn(process.execPath, [program, "talks on"]);
+  const said = async (part: string) => {
+    for await (const [data] of on(child.stdout ?? process, "data")) if (String(data).includes(part)) return;
+  };
+  await said("serving");
+  child.stderr?.destroy();
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => child.stdin?.write("x", resolve));
+  const heard = said("heard it all");
+  child.stdin?.end();
+  await Promise.race([heard, child.exited]);
+  child.kill("SIGTERM");
+  expect(await child.exited).toMatchObject({ code: 0, signal: null });
+});
 
 test.each([
   ["help", undefined, 0, "how to\n", ""],

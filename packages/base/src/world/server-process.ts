@@ -50,6 +50,8 @@ export async function runServerProcess<C>(options: ServerProcess<C>): Promise<ne
     process[launch.to].write(launch.text);
     process.exit(launch.code);
   }
+  // who read the log may have gone, and the disk under it may be full: both are no reason to end
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const world = worldWithLog(options.log(launch.config));
   const stopped = new Promise<"signal">((resolve) => {
     for (const name of ["SIGHUP", "SIGINT", "SIGTERM", "SIGQUIT"] as const) process.on(name, () => resolve("signal"));

@@ -131,6 +131,7 @@ describe("flags", () => {
   test("that are not known, or have no value, are refused", () => {
     for (const argv of [["--nope"], ["--addr"], ["--config", "missing"], ["leftover"], ["--labels", "zone"], ["--pd", "x"]])
       expect([argv, run(argv).kind]).toEqual([argv, "refuse"]);
+    expect(refusal("", ["--nope"])).toBe("Unknown option '--nope'; see tikv-server --help\n");
   });
 });
 

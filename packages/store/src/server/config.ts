@@ -3,8 +3,9 @@
  * not known warns, and so does one of the original's that has another value than its default and no effect here; a bad value, or one
  * that asks for what this store cannot promise, ends the start.
  */
-import { ConfigError, type LogLevel, logLevels, parseDuration, parseToml, type TlsFiles } from "@skein/base";
+
 import { parseArgs } from "node:util";
+import { ConfigError, isCodedError, type LogLevel, logLevels, parseDuration, parseToml, type TlsFiles } from "@skein/base";
 import { storeErrors } from "../errors.ts";
 import { idleSections, type Key, keys, kibibyte, mebibyte, type Value } from "./options.ts";
 
@@ -93,13 +94,15 @@ export function launch(argv: readonly string[], context: LaunchContext): Launch 
     if (flags.help === true) return { kind: "print", text: helpText };
     if (flags.version === true) return { kind: "print", text: context.versionText };
     if (flags["print-sample-config"] === true) return { kind: "print", text: sampleConfig() };
-    if (positionals[0] !== undefined) return { kind: "refuse", text: `unexpected argument '${positionals[0]}'\n` };
+    if (positionals[0] !== undefined) return { kind: "refuse", text: `unexpected argument '${positionals[0]}'; see tikv-server --help\n` };
     const config = loadConfig(flags, context.readFile);
     if (flags["config-check"] !== true) return { kind: "run", config };
     const lines = [...config.warnings.map((warning) => `warning: ${warning}\n`), "config check successful\n"];
     return { kind: "print", text: lines.join("") };
   } catch (error) {
-    return { kind: "refuse", text: `${error instanceof Error ? error.message : String(error)}\n` };
+    const text = error instanceof Error ? error.message : String(error);
+    // what Node says of flags goes on with advice that does not help here
+    return { kind: "refuse", text: `${isCodedError(error) ? text : `${text.split(". ", 1)[0]}; see tikv-server --help`}\n` };
   }
 }
 

@@ -9,11 +9,12 @@ setInterval(() => {}, 1000);
 await runServerProcess<{ readonly way: string }>({
   launch: way === "help" ? { kind: "text", to: "stdout", text: "how to\n", code: 0 } : { kind: "run", config: { way } },
   log: () => ({ level: "info", file: "", format: "text" }),
-  start: async () => {
+  start: async (world) => {
     process.stdout.write("starting\n");
     if (way === "cannot start") throw new Error("the port is taken");
     if (way === "waits for others") await never;
     process.stdout.write("serving\n");
+    if (way === "talks on") process.stdin.on("data", () => world.log.info("heard")).on("end", () => process.stdout.write("heard it all\n"));
     const { promise: ended, reject } = Promise.withResolvers<void>();
     if (way === "cannot go on") reject(new Error("the disk is gone"));
     return { ended, close: () => (way === "waits at its end" ? never : Promise.resolve()) };
