@@ -4,7 +4,7 @@ import type { World } from "@skein/base";
 import { checkoutFolder, findProgram, logEnd } from "@skein/servers";
 import type { Command, CommandContext, Io } from "../command.ts";
 import { parseFlags } from "../flags.ts";
-import { countReport, type SuiteCounts } from "./core/vitest-report.ts";
+import { countReport, leftOut, progressOf, type SuiteCounts } from "./core/vitest-report.ts";
 
 const help = `./skein test [--long] [filter …]
 
@@ -13,13 +13,19 @@ clients of the region store (Go, Rust, Python, Java), which are built into .cach
 The last line is "N passed, N failed"; the exit code is 0 when nothing failed. What this machine cannot run is listed with
 the reason. A suite's whole output is in .cache/test/<suite>.log.
 
-  --long     more seeds in every simulation and random workload (20 times as many fresh ones), ten minutes of chaos in the store,
-             and the integration tests of the migration once more against MariaDB 11 and MySQL 8
+  --long     more seeds in every simulation and random workload (20 times as many fresh ones), a quarter of an hour of chaos in the
+             store (kill -9, SIGSTOP, partitions, clocks, full disks), and the integration tests of the migration once more against
+             MariaDB 11 and MySQL 8: about an hour on two cores. Each suite says when it begins, how long it takes, and each minute
+             how far it is
   filter     only tests whose path contains one of these texts: ./skein test packages/mysql replicate`;
 
 const folder = join(checkoutFolder, ".cache", "test");
 const suiteTimeoutMs = 20 * 60_000;
 const longSuiteTimeoutMs = 120 * 60_000;
+
+/** Minutes on two idle cores, with `--long`. */
+const longMinutes: Readonly<Record<string, number>> = { simulation: 4, integration: 12, e2e: 30, clients: 8, "other servers": 6 };
+const progressMs = 60_000;
 
 const fileName = (suite: string): string => suite.replaceAll(" ", "-");
 
@@ -39,6 +45,8 @@ export const testCommand: Command = {
     const suites = filters.length === 0 ? [...staticSuites, ...testSuites([], env)] : testSuites(filters, env);
     if (filters.length === 0 && values.long) suites.push(testSuite("other servers", "integration", serverTests, otherServers));
     // with a filter they are built when one of them is meant, by their suite
+    if (filters.length === 0 && values.long)
+      io.out(`about ${Object.values(longMinutes).reduce((sum, each) => sum + each)} minutes on two idle cores`);
     using build = filters.length === 0 ? startClientBuild(context) : null;
     let passed = 0;
     let failed = 0;
@@ -50,11 +58,13 @@ export const testCommand: Command = {
       const startedMs = world.clock.monotonicMs();
       if (suite.name === clientSuite) await build?.ended;
       signal.throwIfAborted();
+      using _progress = values.long ? tellProgress(context, suite.name, logFile) : null;
       const counts = await suite.run(context, logFile);
       const seconds = ((world.clock.monotonicMs() - startedMs) / 1000).toFixed(1);
       if (counts.passed + counts.failed + counts.notRun.length > 0 || filters.length === 0)
         io.out(`${suite.name.padEnd(12)} ${counts.failed === 0 ? "ok    " : "FAILED"} ${describe(counts)} (${seconds} s)`);
       if (counts.failed > 0) await showFailure(world, io, counts, logFile);
+      notRun.push(...leftOut(await logEnd(world, logFile, Number.POSITIVE_INFINITY)));
       passed += counts.passed;
       failed += counts.failed;
       notRun.push(...counts.notRun);
@@ -64,6 +74,34 @@ export const testCommand: Command = {
     return failed === 0 ? 0 : 1;
   },
 };
+
+/** A suite of a long run: when it begins, and each minute how many test files are through. */
+function tellProgress({ world, io }: CommandContext, name: string, logFile: string): Disposable {
+  const minutes = longMinutes[name];
+  if (minutes !== undefined) io.out(`${name.padEnd(12)} begins, about ${minutes} minutes`);
+  const startedMs = world.clock.monotonicMs();
+  let isOver = false;
+  const tell = async () => {
+    const { files, tests, failed } = progressOf(await logEnd(world, logFile, Number.POSITIVE_INFINITY));
+    const minutesSoFar = Math.round((world.clock.monotonicMs() - startedMs) / 60_000);
+    if (!isOver)
+      io.out(
+        `${name.padEnd(12)} ${minutesSoFar} min: ${files} files with ${tests} tests are through${failed === 0 ? "" : `, ${failed} failed`}`,
+      );
+  };
+  const next = () =>
+    world.clock.timer(progressMs, () => {
+      void tell().catch(() => {}); // it only tells: the log may not be there yet
+      timer = next();
+    });
+  let timer = next();
+  return {
+    [Symbol.dispose]: () => {
+      isOver = true;
+      timer.cancel();
+    },
+  };
+}
 
 const clientSuite = "clients";
 const buildLogBytesMax = 64 * 1024;

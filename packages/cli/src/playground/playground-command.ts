@@ -6,6 +6,7 @@ import { type Command, type CommandContext, UsageError } from "../command.ts";
 import { createScreen, type Screen } from "../demo/screen.ts";
 import { numberFlag, parseFlags } from "../flags.ts";
 import { askControl, readControl, serveControl } from "./control.ts";
+import { whyEnded } from "./core/log-lines.ts";
 import { parseSaved, planAgain, type SavedPlayground, savedText } from "./core/saved.ts";
 import { labelText, locationLabels, parseLabels, planTopology, storesMax, type Topology, TopologyError } from "./core/topology.ts";
 import { renderTable } from "./core/view.ts";
@@ -52,7 +53,6 @@ const verbs: readonly string[] = ["status", "kill", "restart", "pause", "resume"
 const lookMs = 1_000;
 /** Without a terminal a table is printed once in so many looks. */
 const looksPerPrint = 10;
-const whyLengthMax = 300;
 
 export const playgroundCommand: Command = {
   name: "playground",
@@ -200,8 +200,8 @@ async function show(
       if (!each.hasEndedByItself) ended.delete(each.name);
       else if (!ended.has(each.name)) {
         ended.add(each.name);
-        const why = await logEnd(world, each.logFile, 1);
-        screen.say(`${each.name} has ended by itself (log: ${each.logFile})${why === "" ? "" : `: ${why.slice(0, whyLengthMax)}`}`);
+        const why = whyEnded(await logEnd(world, each.logFile));
+        screen.say(`${each.name} has ended by itself (log: ${each.logFile})${why === null ? "" : `: ${why}`}`);
       }
     }
     if (io.isTerminal) screen.draw(renderTable(view, io.columns));

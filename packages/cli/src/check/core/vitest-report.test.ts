@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { countReport } from "./vitest-report.ts";
+import { countReport, leftOut, progressOf } from "./vitest-report.ts";
 
 const missing =
   "CodedError: [code=90001:class=servers:scope=internal:level=high], Message: mysqld is not installed on this machine, Workaround: x";
@@ -38,4 +38,18 @@ test("counts what passed and failed, and lists what the machine cannot run", () 
       { name: "d.test.ts > five", reason: "the test was pending" },
     ],
   });
+});
+
+test("reads from the log how far a run is, and what was left out of a test", () => {
+  const log = [
+    " ✓ |e2e| tests/a.e2e.test.ts (13 tests) 435259ms",
+    "   ✓ one of them 29777ms",
+    " ❯ |e2e| tests/b.e2e.test.ts (7 tests | 2 failed) 14011ms",
+    "     × another 49ms",
+    " ✓ tests/c.test.ts (1 test) 3ms",
+    "left out: clock etcd: setting another program's clock takes root",
+    "left out: clock etcd: setting another program's clock takes root",
+  ].join("\n");
+  expect(progressOf(log)).toEqual({ files: 3, tests: 21, failed: 2 });
+  expect(leftOut(log)).toEqual([{ name: "clock etcd", reason: "setting another program's clock takes root" }]);
 });

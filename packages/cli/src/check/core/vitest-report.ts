@@ -52,6 +52,24 @@ export function countReport(text: string, root: string, log = ""): SuiteCounts {
   return { passed, failed: failedNames.length, notRun, failedNames };
 }
 
+/** How far a run is, by what vitest prints when a file is through. */
+export function progressOf(log: string): { readonly files: number; readonly tests: number; readonly failed: number } {
+  let [files, tests, failed] = [0, 0, 0];
+  for (const [, count = "0", bad = "0"] of log.matchAll(/^ [✓❯] .*\.test\.ts \((\d+) tests?(?: \| (\d+) failed)?.*\)/gmu)) {
+    files++;
+    tests += Number(count);
+    failed += Number(bad);
+  }
+  return { files, tests, failed };
+}
+
+/** Parts of a test that this machine cannot do; a test prints `left out: <what>: <why>`. */
+export function leftOut(log: string): { readonly name: string; readonly reason: string }[] {
+  const found = new Map<string, string>();
+  for (const [, what = "", why = ""] of log.matchAll(/^left out: ([^:\n]+): (.+)$/gm)) found.set(what, why);
+  return [...found].map(([name, reason]) => ({ name, reason }));
+}
+
 /** The missing program, when the log blames it for every failure of this file. */
 function reasonInLog(log: string, fileName: string): string | undefined {
   const lines = log.split("\n");

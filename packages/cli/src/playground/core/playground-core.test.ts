@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { whyEnded } from "./log-lines.ts";
 import { sumOfMetric } from "./metrics.ts";
 import { parseSaved, planAgain, type SavedPlayground, savedText } from "./saved.ts";
 import { labelText, locationLabels, planTopology, TopologyError } from "./topology.ts";
@@ -155,6 +156,13 @@ describe("a data folder that is used again", () => {
     expect(() => again({ stores: 1, labels: [] })).toThrow("has 2 stores");
     expect(() => again({ pds: 1, labels: [] })).toThrow("of 3 pd-servers, --pd is 1");
   });
+});
+
+test("a process ended by what was fatal, not by what it said afterwards", () => {
+  expect(whyEnded("[INFO] a\n[FATAL] the disk is full\n[INFO] has stopped\n")).toBe("[FATAL] the disk is full");
+  expect(whyEnded("[INFO] a\n[INFO] b\n")).toBe("[INFO] b");
+  expect(whyEnded("x".repeat(400))).toHaveLength(300);
+  expect(whyEnded("")).toBeNull();
 });
 
 test("a metric is summed over its series, and others with a longer name do not count", () => {
