@@ -61,6 +61,13 @@ export const storeErrors = {
     (file: string, keys: string) => `${file}: without effect in this store: ${keys}`,
     "Nothing need be done. What this store does instead is in its runbook, under its configuration.",
   ),
+  /** By checksums: what the store would read from there may be wrong. */
+  dataDamaged: server(
+    72309,
+    (file: string, offset: number, canMend: boolean) =>
+      `the store's data is damaged in ${file} at offset ${offset}${canMend ? "" : ", where it keeps what holds for all of it"}`,
+    "Check the disk. Start the store with `storage.repair-damaged-data = true`: it gives up the replicas that the damage may touch, and their regions' leaders replace them. When it says that this cannot be done, remove the store (`pd-ctl store delete <id>`) and start it with an empty data folder.",
+  ),
   badDataDir: server(
     72306,
     (path: string, why: string) => `the data folder ${path} cannot be used: ${why}`,

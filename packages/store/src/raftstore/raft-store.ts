@@ -12,6 +12,8 @@
  */
 import { assert, compareBytes, type Timer, type World } from "@skein/base";
 import type { Entry, Message, Ready } from "@skein/raft";
+import { touches } from "../engine/check-files.ts";
+import type { KeySpan } from "../engine/core/level-files.ts";
 import type { Engine, EngineReader, EngineWrite, KeyRange } from "../engine/engine.ts";
 import { Encoder } from "../raftlog/core/encoder.ts";
 import { LogBatch, openRaftLog, type RaftLogStore } from "../raftlog/raft-log-store.ts";
@@ -82,6 +84,8 @@ export interface RaftStoreConfig {
   readonly cacheBytes?: number;
   /** Start from a log that is damaged in the middle, without the replicas that it may have touched. */
   readonly repairDamagedLog?: boolean;
+  /** Keys of the engine that damage took: replicas of regions with any of them are given up. */
+  readonly damagedSpans?: readonly KeySpan[];
   /** Called once when the store cannot go on (its log or engine failed): the process must end. */
   readonly onFatal?: (error: Error) => void;
 }
@@ -303,6 +307,8 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     const lost = (state: RegionState): boolean => {
       if (state.kind === "tombstone") return false;
       if (log.suspects.has(state.region.id)) return true;
+      const { startKey: start, endKey: end } = state.region;
+      if (this.#config.damagedSpans?.some((span) => touches(span, { start, end })) === true) return true;
       const bytes = engine.get("local", applyStateKey(state.region.id));
       const own = log.log(state.region.id);
       // What is applied must be in the log, or be where it begins.

@@ -57,6 +57,8 @@ export const keys: Readonly<Record<string, Key>> = {
   "storage.enable-ttl": bool(false),
   "storage.ttl-check-poll-interval": duration("12h", 1000),
   "storage.engine": text("raft-kv"),
+  "storage.repair-damaged-data": bool(false),
+  "storage.check-data-interval": duration("24h"),
   "storage.reserve-space": size(5 * 1024 * mebibyte),
   "storage.scheduler-concurrency": idle(integer(524_288, 1)),
   "storage.scheduler-worker-pool-size": idle(integer(4, 1)),

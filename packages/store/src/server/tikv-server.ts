@@ -12,7 +12,9 @@ import { isAbort, TaskGroup, type TlsFiles, type World } from "@skein/base";
 import type { StoreMeta } from "@skein/placement";
 import { createPdClient, type PdClient } from "@skein/placement/client";
 import { createServer } from "@skein/rpc";
+import { findDamage, isOfStoreItself } from "../engine/check-files.ts";
 import type { Engine } from "../engine/engine.ts";
+import { storeErrors } from "../errors.ts";
 import { RawKv } from "../raw/raw-kv.ts";
 import { identIn } from "../raftstore/founding.ts";
 import { createPdLink } from "../raftstore/pd-link.ts";
@@ -58,6 +60,7 @@ const handOverStepMs = 200;
 const handOverStallMsMax = 1_000;
 const graceMs = 500;
 const retryMs = 200;
+const checkedBytesPerSecond = 16 * 1024 * 1024;
 
 /** Rejects with a coded error when it cannot start; nothing is left running then. */
 export async function startTikvServer(
@@ -80,6 +83,7 @@ export async function startTikvServer(
       path: config.dataDir,
       enableTtl: config.enableTtl,
       cacheBytes: config.integer("storage.block-cache.capacity"),
+      repairDamage: config.flag("storage.repair-damaged-data"),
     }),
   );
   const pd = stack.adopt(createPdClient(world, { endpoints: config.pdEndpoints, ...withTls }), (each) => each.close());
@@ -119,6 +123,7 @@ export async function startTikvServer(
       transport,
       options: raftOptionsOf(config),
       repairDamagedLog: config.flag("raftstore.repair-damaged-log"),
+      damagedSpans: folder.damaged,
       onFatal: (error) => end(error),
     }),
   );
@@ -233,6 +238,7 @@ export async function startTikvServer(
   }
   phase = "it starts";
   await store.open();
+  if (folder.damaged.length > 0) await folder.damageIsDealtWith();
   await patient(() => pd.putStore(metaOf(store.storeId)));
   phase = "serving";
   log.info("the store serves", { store: store.storeId, addr: config.addr, cluster: clusterId });
@@ -240,6 +246,7 @@ export async function startTikvServer(
   const background = stack.use(new TaskGroup(ending.signal));
   background.spawn((signal) => keepTimestampLimit(world, () => pd.tso(), concurrency, signal));
   background.spawn((signal) => collectGarbage(world, pd, transactions, config.integer("gc.poll-interval"), signal));
+  background.spawn((signal) => checkData(world, folder.engineFolder, config.integer("storage.check-data-interval"), end, signal));
   const room = {
     path: config.dataDir,
     reserveBytes: config.integer("storage.reserve-space"),
@@ -271,6 +278,24 @@ export async function startTikvServer(
         await owned.disposeAsync();
       })()),
   };
+}
+
+/** Looks at all of the engine's files again and again, at a pace that costs a few percent of a core; damage ends the store. */
+async function checkData(
+  world: World,
+  folder: string,
+  intervalMs: number,
+  end: (error: Error) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  if (intervalMs === 0) return;
+  const pause = (bytes: number) => world.clock.sleep((bytes / checkedBytesPerSecond) * 1000, signal);
+  for (;;) {
+    const [damage] = await findDamage(world, folder, { isAtRest: false, pause, signal });
+    if (damage !== undefined)
+      return end(storeErrors.dataDamaged([damage.file, damage.offset, !isOfStoreItself(damage) && damage.patch !== null]));
+    await world.clock.sleep(intervalMs, signal);
+  }
 }
 
 const hostOf = (address: string): string => address.slice(0, address.lastIndexOf(":"));
