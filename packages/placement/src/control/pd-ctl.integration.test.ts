@@ -135,9 +135,13 @@ describe.each(scenarioFiles(fileURLToPath(new URL("testing", import.meta.url))))
     const words = (args: readonly string[]) => args.map((word) => word.replace(/^(--[\w-]+=)?["'](.*)["']$/, "$1$2"));
     const { actual, expected } = await runScenario(text, async ({ command, args, input }) => {
       if (command === "pd-ctl") return steady(await control(pd, words(args), input === "" ? [] : input.split("\n")), pd);
-      if (command === "wait") {
-        await pd.world.clock.sleep(Number(args[0]));
-        return "";
+      // `until <word> pd-ctl …`: what a scheduler says of itself follows with its next turn.
+      if (command === "until") {
+        for (;;) {
+          const told = await control(pd, words(args.slice(2)));
+          if (told.includes(args[0] as string)) return steady(told, pd);
+          await pd.world.clock.sleep(50);
+        }
       }
       const answer = await pd.http(command, args[0] as string, input === "" ? undefined : input);
       return steady(`${answer.status} ${answer.type}\n${answer.text}`, pd);
