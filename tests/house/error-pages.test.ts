@@ -21,14 +21,16 @@ const isDefinition = (value: unknown): value is Definition =>
 function sample(definition: Definition): string {
   const source = definition.message.toString();
   const names = [...(/^\(?([^)=]*)\)?\s*=>/.exec(source)?.[1] ?? "").matchAll(/[A-Za-z_]\w*/g)].map(([name]) => `<${name}>`);
-  for (const values of [names, names.map((name) => [name])]) {
+  const named = (text: string) =>
+    names.reduce((said, name) => said.replaceAll(new RegExp(Buffer.from(name).toString("hex"), "gi"), name), text);
+  for (const values of [names, names.map((name) => [name]), names.map((name) => Buffer.from(name))]) {
     try {
-      return definition.message(...values);
+      return named(definition.message(...values));
     } catch {
       // an argument of another shape: the next try
     }
   }
-  return "";
+  throw new Error(`the message of ${definition.code} cannot be told with names in place of values`);
 }
 
 test("docs/errors-parts.md says what the tables say (UPDATE=1 writes it)", async () => {
