@@ -13,6 +13,7 @@ import { LockResolver } from "./txn/lock-resolver.ts";
 import { RegionSnapshot, type Snapshot } from "./txn/snapshot.ts";
 import { KvTransaction, type Transaction, type TransactionOptions } from "./txn/transaction.ts";
 
+/** How a client is opened. */
 export interface KvClientOptions {
   /** `host:port` of placement drivers. */
   readonly endpoints: readonly string[];
@@ -32,10 +33,12 @@ export interface SnapshotOptions {
 }
 
 export interface GcResult {
+  /** What the placement driver took: it may hold back for others, and never goes back. */
   readonly safePoint: bigint;
   readonly locksSettled: number;
 }
 
+/** A store as this client sees it. */
 export interface StoreHealth {
   readonly address: string;
   /** Whether the last that was heard of it was an answer. */
@@ -44,14 +47,22 @@ export interface StoreHealth {
   readonly load: number;
 }
 
+/**
+ * One cluster. Keys and values are bytes, timestamps the placement driver's: milliseconds since 1970 in all but the lowest 18 bits. What
+ * moves (leaders, regions, stores) is followed, and waits are repeated until the patience of a call is over: calls then reject with
+ * `timedOut`, whose cause is the last refusal. All errors are `kvErrors`, or the reason of a signal.
+ */
 export interface KvClient extends AsyncDisposable {
   readonly pd: PdClient;
+  /** Keys without transactions; in a cluster, one or the other is used. */
   raw(options?: RawOptions): RawClient;
+  /** A transaction that reads as of now. Whoever began it ends it, by `commit` or `rollback`. */
   begin(options?: TransactionOptions): Promise<Transaction>;
   /** Runs in a transaction that is committed after it, or rolled back when it throws; anew when it lost against another. */
   transact<T>(run: (transaction: Transaction) => Promise<T>, options?: TransactOptions): Promise<T>;
   /** At a timestamp; default: now. Rejects with `tooOld` for one before the safe point. */
   snapshot(timestamp?: bigint, options?: SnapshotOptions): Promise<Snapshot>;
+  /** Larger than all that were given before the call, to anybody. */
   timestamp(): Promise<bigint>;
   /** Splits regions at the keys; resolves when the stores have done it. */
   split(keys: readonly Uint8Array[], options?: { readonly isRaw?: boolean }): Promise<void>;
@@ -61,12 +72,14 @@ export interface KvClient extends AsyncDisposable {
   stores(): readonly StoreHealth[];
   /** Waits for what goes on behind the answers. */
   settled(): Promise<void>;
+  /** Waits as `settled` does; what is still asked for rejects with `closed`. */
   close(): Promise<void>;
 }
 
 /** The placement driver gives no ids for a region that it has not heard of yet: a second or two, or it is another reason. */
 const splitRefusalsMax = 6;
 
+/** Opens no connection before the first call; so a cluster that cannot be reached is told by that one. */
 export function createKvClient(world: World, options: KvClientOptions): KvClient {
   const controller = new AbortController();
   const { tls } = options;

@@ -38,28 +38,38 @@ export interface ScanRange {
 }
 
 export interface RawScanOptions extends ScanRange {
+  /** Pairs, at most. */
   readonly limit: number;
   /** From the end of the range to its start. */
   readonly reverse?: boolean;
   readonly keysOnly?: boolean;
 }
 
+/** Of a compare and swap. */
 export interface SwapResult {
   readonly isSwapped: boolean;
   /** What was there before; null: nothing. */
   readonly previous: Uint8Array | null;
 }
 
+/**
+ * Keys without transactions: each is linearizable for itself, and a batch is done key by key, in any order. Rejects with `timedOut` when
+ * the patience is over, and with `writeUndetermined` for a write that may have been done and is not to be repeated (`repeatLostWrites`).
+ */
 export interface RawClient {
+  /** Null: the key does not exist. */
   get(key: Uint8Array): Promise<Uint8Array | null>;
   /** Only those that exist, in the order asked. */
   batchGet(keys: readonly Uint8Array[]): Promise<readonly KeyValue[]>;
   /** `ttlS` 0 is for ever. */
   put(key: Uint8Array, value: Uint8Array, ttlS?: number): Promise<void>;
+  /** Of a batch that rejects, a part may be written. */
   batchPut(pairs: readonly KeyValue[], ttlS?: number): Promise<void>;
   delete(key: Uint8Array): Promise<void>;
   batchDelete(keys: readonly Uint8Array[]): Promise<void>;
+  /** Region by region; of one that rejects, a part may be gone. */
   deleteRange(range: ScanRange): Promise<void>;
+  /** In key order, or against it. Each region is read as it is when it is asked. */
   scan(options: RawScanOptions): Promise<readonly KeyValue[]>;
   /** Up to `eachLimit` of each range, one range after the other. */
   batchScan(
@@ -71,6 +81,7 @@ export interface RawClient {
   compareAndSwap(key: Uint8Array, expected: Uint8Array | null, value: Uint8Array, ttlS?: number): Promise<SwapResult>;
   /** Seconds left, 0 for ever; null: the key does not exist. */
   ttl(key: Uint8Array): Promise<number | null>;
+  /** Of all pairs in the range: the CRC-64 of each (key, then value), and these XORed; their count and size. */
   checksum(range: ScanRange): Promise<{ readonly crc64Xor: bigint; readonly keys: number; readonly bytes: number }>;
 }
 

@@ -17,8 +17,13 @@ export interface SnapshotScan extends ScanRange {
   readonly keysOnly?: boolean;
 }
 
+/**
+ * The state at a timestamp, the same however often and however late it is read, as long as the safe point stays below it. Locks of others
+ * that stand in the way are waited for, and settled when nobody keeps them alive. Rejects with `timedOut`, or `tooOld`.
+ */
 export interface Snapshot {
   readonly timestamp: bigint;
+  /** Null: the key did not exist then. */
   get(key: Uint8Array): Promise<Uint8Array | null>;
   /** Only those that exist, in the order asked. */
   batchGet(keys: readonly Uint8Array[]): Promise<readonly KeyValue[]>;

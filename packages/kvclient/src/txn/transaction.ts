@@ -16,11 +16,13 @@ import { moved } from "../regions/region-requests.ts";
 import { Committer, type CommitTools, keyError, type Mutation } from "./committer.ts";
 import { RegionSnapshot, type SnapshotScan } from "./snapshot.ts";
 
+/** How a transaction locks, commits and waits. */
 export interface TransactionOptions {
+  /** Locks keys as it goes (`lock`, `getForUpdate`), rather than all at its commit. Default false. */
   readonly isPessimistic?: boolean;
-  /** Default true. */
+  /** It is committed once all its locks are written; records follow behind the answer. Default true. */
   readonly asyncCommit?: boolean;
-  /** Default true. */
+  /** One request, when all its keys are in one region. Default true. */
   readonly onePhase?: boolean;
   /** Of the commit in all. Default 60 000. */
   readonly patienceMs?: number;
@@ -39,8 +41,13 @@ export interface LockOptions {
   readonly waitMs?: number;
 }
 
+/**
+ * Snapshot isolation: it reads the state at `startTs` and its own writes, which others see after the commit, all at once. Two that write
+ * one key do not both commit; two that only read what the other writes may (write skew). Writes are kept in memory until the commit.
+ */
 export interface Transaction {
   readonly startTs: bigint;
+  /** Null: the key does not exist. */
   get(key: Uint8Array): Promise<Uint8Array | null>;
   batchGet(keys: readonly Uint8Array[]): Promise<readonly KeyValue[]>;
   scan(scan: SnapshotScan): AsyncIterable<KeyValue>;
@@ -52,7 +59,10 @@ export interface Transaction {
   lock(keys: readonly Uint8Array[], options?: LockOptions): Promise<void>;
   /** Locks the key and reads its newest value. */
   getForUpdate(key: Uint8Array, options?: LockOptions): Promise<Uint8Array | null>;
-  /** The commit timestamp; null when there was nothing to write. */
+  /**
+   * The commit timestamp; null when there was nothing to write. Rejects with `writeConflict`, `alreadyExists`, `transactionLost`: then
+   * nothing of it is or will be there; and with `resultUndetermined`: then nobody knows yet.
+   */
   commit(): Promise<bigint | null>;
   /** Nothing that it wrote takes place. After a commit it does nothing. */
   rollback(): Promise<void>;
