@@ -329,6 +329,12 @@ export class StoreCluster {
       for (const { name } of this.machines) this.sim.drift(name, slowestRate + random.float() * (fastestRate - slowestRate));
       return;
     }
+    if (kind === "move") {
+      const known = [...this.pd.regions.keys()];
+      const action = known.length > 0 ? this.pd.moveOf(random.pick(known), random) : null;
+      if (action !== null) this.pd.order(action);
+      return;
+    }
     if (kind === "bounce") {
       if (this.#booting.size > 0) return;
       const { machine } = random.pick(up);
@@ -346,7 +352,7 @@ export class StoreCluster {
   }
 
   #disturb(
-    kind: Exclude<HarmKind, "crash" | "partition" | "drift" | "bounce">,
+    kind: Exclude<HarmKind, "crash" | "partition" | "drift" | "bounce" | "move">,
     leaders: readonly { readonly store: RaftStore; readonly peer: Peer }[],
   ): void {
     const { random } = this;
@@ -466,7 +472,19 @@ export class StoreCluster {
 const slowestRate = 0.8;
 const fastestRate = 1.15;
 
-export type HarmKind = "drift" | "bounce" | "isolate" | "crash" | "partition" | "split" | "transfer" | "member" | "merge" | "consistency";
+/** `move`: the placement driver takes the next step of moving a replica to another store. */
+export type HarmKind =
+  | "move"
+  | "drift"
+  | "bounce"
+  | "isolate"
+  | "crash"
+  | "partition"
+  | "split"
+  | "transfer"
+  | "member"
+  | "merge"
+  | "consistency";
 
 /** A run of so many rounds of 50 virtual ms, then the end. */
 export async function storm(

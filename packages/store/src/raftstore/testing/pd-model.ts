@@ -1,5 +1,6 @@
 /** A placement driver for tests: ids, who lives where, and what the leaders said last. It orders nothing unless a test does. */
-import type { Region, SplitPart } from "../core/region.ts";
+import type { Random } from "@skein/base";
+import type { PeerChange, Region, SplitPart } from "../core/region.ts";
 import type { PdLink, RegionAction, RegionReport, StoreReport } from "../pd-link.ts";
 
 export class PdModel {
@@ -30,6 +31,41 @@ export class PdModel {
   order(action: RegionAction): void {
     const owner = this.#leaders.get(action.regionId);
     if (owner !== undefined) this.#listeners.get(owner)?.(action);
+  }
+
+  /**
+   * The next step of a move of one of the region's replicas to another store, as a placement driver takes them by what it was told last:
+   * a learner comes, is made a voter as an old one is made a learner, the joint configuration ends, the learner goes. Null: nothing
+   * can be done now.
+   */
+  moveOf(regionId: number, random: Random): RegionAction | null {
+    const report = this.regions.get(regionId);
+    if (report === undefined) return null;
+    const { region, pendingPeers, leaderPeerId } = report;
+    const { peers, confVer, version } = region;
+    const change = (...changes: readonly PeerChange[]): RegionAction => ({
+      kind: "changePeers",
+      regionId,
+      epoch: { confVer, version },
+      changes,
+    });
+    if (peers.some(({ role }) => role === "incomingVoter" || role === "demotingVoter")) return change();
+    const learner = peers.find(({ role }) => role === "learner");
+    const voters = peers.filter(({ role }) => role === "voter");
+    if (learner === undefined) {
+      const free = [...this.stores.keys()].filter((storeId) => !peers.some((peer) => peer.storeId === storeId));
+      if (free.length === 0) return null;
+      return change({ kind: "addLearner", peerId: this.nextId(), storeId: random.pick(free) });
+    }
+    if (random.chance(0.3)) return change({ kind: "remove", peerId: learner.id, storeId: learner.storeId });
+    if (pendingPeers.includes(learner.id)) return null;
+    const old = random.pick(voters);
+    if (old.id === leaderPeerId && voters.length > 1) {
+      const next = random.pick(voters.filter(({ id }) => id !== leaderPeerId));
+      return { kind: "transferLeader", regionId, epoch: { confVer, version }, peerId: next.id };
+    }
+    const joins: PeerChange = { kind: "addVoter", peerId: learner.id, storeId: learner.storeId };
+    return voters.length < 3 ? change(joins) : change(joins, { kind: "addLearner", peerId: old.id, storeId: old.storeId });
   }
 
   /** Another one leads: it knows the regions and the stores by what is told to it from now on. */
