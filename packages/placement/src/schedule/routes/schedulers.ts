@@ -259,6 +259,7 @@ function diagnosis(state: SchedulingState, name: string, nowMs: number): unknown
     return { name, status: "disabled", summary: "", timestamp };
   }
   const { schedule } = state.services.config.current;
+  if (!schedule.enableDiagnostic) throw refusal(500, "[PD:scheduler:ErrDiagnosticDisabled]diagnostic is disabled");
   if (schedule.haltScheduling) return { name, status: "halted", summary: "", timestamp };
   if (isPaused(scheduler, nowMs)) return { name, status: "paused", summary: "", timestamp };
   const status = scheduler.summary === "" ? "scheduling" : /balanced/.test(scheduler.summary) ? "normal" : "pending";

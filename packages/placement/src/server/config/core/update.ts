@@ -1,6 +1,6 @@
 /** Changes by `/config`: which item a key means, and what a configuration must hold. Throws `ConfigRefusal`. */
 import { checkLabelForm } from "../../../cluster/core/store-state.ts";
-import { detailOf } from "../../../errors.ts";
+import { detailOf, pdErrors } from "../../../errors.ts";
 import type { DynamicConfig } from "./items.ts";
 import {
   ConfigRefusal,
@@ -61,7 +61,18 @@ export function applyChanges(config: DynamicConfig, changes: JsonObject): Dynami
     }
   }
   check(next);
+  checkServed(next.schedule, config.schedule);
   return Object.freeze(next);
+}
+
+/** Items are kept as the field's files have them; to switch on what is not there would be silence for a refusal. */
+function checkServed(next: DynamicConfig["schedule"], before: DynamicConfig["schedule"]): void {
+  const refuse = (what: string, instead: string) => {
+    throw new ConfigRefusal(pdErrors.unsupported([what, instead]).detail);
+  };
+  if (next.enableWitness && !before.enableWitness) refuse("enable-witness (replicas without data)", "Use rules with role learner.");
+  if (next.storeLimitVersion !== before.storeLimitVersion && next.storeLimitVersion === "v2")
+    refuse("store-limit-version v2", "Set rates with v1: pd-ctl store limit all 30.");
 }
 
 /** A key without a dot is looked for in all sections. */
