@@ -72,8 +72,8 @@ export class Committer {
   private readonly patience: Patience;
   /** Whether a prewrite may have arrived without an answer. */
   private isUnknown = false;
-  /** With which a store decided that the transaction must not be committed. */
-  private verdict: Error | null = null;
+  /** With which stores decided that the transaction must not be committed; several of one try may. */
+  private readonly verdicts = new Set<unknown>();
 
   constructor(tools: CommitTools, plan: CommitPlan) {
     this.tools = tools;
@@ -89,7 +89,7 @@ export class Committer {
       state = await this.prewriteAll();
     } catch (error) {
       if (kvErrors.resultUndetermined.is(error)) throw error;
-      const mayBeCommitted = this.isUnknown && (plan.tryAsyncCommit || plan.tryOnePhase) && error !== this.verdict;
+      const mayBeCommitted = this.isUnknown && (plan.tryAsyncCommit || plan.tryOnePhase) && !this.verdicts.has(error);
       if (mayBeCommitted) throw kvErrors.resultUndetermined([plan.startTs], error);
       tools.background(this.rollback());
       throw error;
@@ -110,8 +110,8 @@ export class Committer {
   async rollback(): Promise<void> {
     const patience = new Patience(this.tools.world, "a rollback", 20_000, this.tools.closing);
     await this.inRegions(this.keys(), patience, async (region, keys) => {
-      const answer = await this.tools.requests.command(region, "BatchRollback", { start_version: this.plan.startTs, keys }, patience);
-      return answer !== moved;
+      const request = { start_version: this.plan.startTs, keys };
+      return await this.settled(patience, () => this.tools.requests.command(region, "BatchRollback", request, patience));
     });
   }
 
@@ -188,12 +188,22 @@ export class Committer {
         return true;
       }
       const locks: kvrpcpb.LockInfo[] = [];
+      let failure: Error | null = null;
       for (const error of answer.errors) {
         // Its own commit, of a prewrite whose answer was lost.
         if (this.isUnknown && error.conflict?.conflict_ts === plan.startTs && error.conflict.reason !== "SelfRolledBack")
           throw kvErrors.resultUndetermined([plan.startTs], keyError(error, plan.startTs));
-        if (error.locked === null) throw this.refused(error);
-        locks.push(error.locked);
+        if (error.locked !== null) {
+          locks.push(error.locked);
+          continue;
+        }
+        const refusal = this.refused(error);
+        if (this.verdicts.has(refusal) || !this.isUnknown) throw refusal;
+        failure = refusal;
+      }
+      if (failure !== null) {
+        await patience.wait("store", failure);
+        continue;
       }
       const { waitMs } = await tools.resolver.resolve(locks, 0n, patience);
       const first = locks[0];
@@ -222,7 +232,11 @@ export class Committer {
           continue;
         }
         const error = this.refused(answer.error);
-        if (error === this.verdict) isUnknown = false;
+        if (!this.verdicts.has(error) && isUnknown) {
+          await patience.wait("store", error);
+          continue;
+        }
+        isUnknown = false;
         throw error;
       }
     } catch (error) {
@@ -232,10 +246,13 @@ export class Committer {
     }
   }
 
-  /** A store that failed says so in the words of a refusal: what an earlier try did is as unknown as before. */
+  /**
+   * A store that failed says so in the words of a refusal, which is no verdict: what an earlier try did is as unknown as before, and
+   * only who asks again learns it.
+   */
   private refused(error: kvrpcpb.KeyError): Error {
     const refusal = keyError(error, this.plan.startTs);
-    if (error.abort === "") this.verdict = refusal;
+    if (error.abort === "") this.verdicts.add(refusal);
     return refusal;
   }
 
@@ -244,8 +261,21 @@ export class Committer {
     const patience = new Patience(this.tools.world, "the commit of secondaries", 20_000, this.tools.closing);
     await this.inRegions(keys, patience, async (region, batch) => {
       const request = { start_version: this.plan.startTs, keys: batch, commit_version: commitTs };
-      return (await this.tools.requests.command(region, "Commit", request, patience)) !== moved;
+      return await this.settled(patience, () => this.tools.requests.command(region, "Commit", request, patience));
     });
+  }
+
+  /** False when the region moved. A store that failed is asked again: others would wait for as long as the locks may live. */
+  private async settled(
+    patience: Patience,
+    ask: () => Promise<{ readonly error: kvrpcpb.KeyError | null } | typeof moved>,
+  ): Promise<boolean> {
+    for (;;) {
+      const answer = await ask();
+      if (answer === moved) return false;
+      if (answer.error === null || answer.error.abort === "") return true;
+      await patience.wait("store", keyError(answer.error, this.plan.startTs));
+    }
   }
 
   private async inRegions(

@@ -1,5 +1,6 @@
 /** Answers that are lost, stores that fail in the middle, callers that give up: nothing is said to be what it may not be. */
 import { nodeWorld } from "@skein/base";
+import { seeds, Simulation } from "@skein/sim";
 import { RegionError } from "@skein/store";
 import { describe, expect, test } from "vitest";
 import { kvErrors } from "../errors.ts";
@@ -304,5 +305,75 @@ describe("a caller that gives up", () => {
     await outcome;
     held.resolve();
     await writer.rollback();
+  });
+});
+
+describe("what a caller is told is what became of it", () => {
+  test.each(seeds({ fixed: 2, fresh: 1 }))("with stores that lose answers, fail and move, seed %i", async (seed) => {
+    const random = new Simulation({ seed }).random.fork("harm");
+    await using it = await startTestCluster(world);
+    await it.split(["m"]);
+    const harm = { isOver: false };
+    for (const { transactions } of it.stores)
+      for (const method of [
+        "prewrite",
+        "commit",
+        "pessimisticLock",
+        "checkTxnStatus",
+        "checkSecondaryLocks",
+        "resolveLock",
+        "batchRollback",
+      ] as const) {
+        const plain = transactions[method].bind(transactions) as (request: object, context: object) => Promise<object>;
+        const harmed = async (request: object, context: object): Promise<object> => {
+          const draw = harm.isOver ? 1 : random.float();
+          if (draw < 0.03) throw busy();
+          if (draw < 0.045) throw new Error("the engine failed");
+          const answer = await plain(request, context);
+          if (draw < 0.12) throw undetermined();
+          return answer;
+        };
+        (transactions as unknown as Record<string, typeof harmed>)[method] = harmed;
+      }
+    const outcomes = { done: 0, unknown: 0, failed: 0 };
+    const work = async (worker: number) => {
+      const client = it.newClient();
+      const draws = random.fork(`worker ${worker}`);
+      for (let round = 0; round < 10; round++) {
+        const isPessimistic = draws.chance(0.2);
+        const isNear = draws.chance(0.4);
+        const keys = (isNear ? ["a", "b"] : ["a", "z"]).map(bytes);
+        const options = { isPessimistic, asyncCommit: draws.chance(0.6), onePhase: draws.chance(0.7), repeatsMax: 20, patienceMs: 10_000 };
+        try {
+          await client.transact(async (transaction) => {
+            for (const key of keys) {
+              const value = isPessimistic ? await transaction.getForUpdate(key) : await transaction.get(key);
+              transaction.put(key, bytes(String(Number(text(value) ?? 0) + 1)));
+            }
+          }, options);
+          outcomes.done++;
+        } catch (error) {
+          if (kvErrors.resultUndetermined.is(error)) outcomes.unknown++;
+          else outcomes.failed++;
+        }
+      }
+    };
+    const stir = async () => {
+      for (let at = 0; !harm.isOver; at++) {
+        for (const { id } of it.regions.regions()) await it.regions.transferLeader(id, 1 + ((at + id) % 3));
+        if (at === 3) await it.split(["b"]);
+        await world.clock.sleep(30);
+      }
+    };
+    const stirring = stir();
+    await Promise.all([0, 1, 2, 3].map(work));
+    harm.isOver = true;
+    await stirring;
+    const [a, b, z] = [Number(await read(it, "a")), Number(await read(it, "b")), Number(await read(it, "z"))];
+    expect(a).toBe(b + z);
+    expect(a).toBeGreaterThanOrEqual(outcomes.done);
+    expect(a).toBeLessThanOrEqual(outcomes.done + outcomes.unknown);
+    expect(outcomes.done).toBeGreaterThan(15);
+    expect(outcomes.unknown).toBeLessThan(5);
   });
 });
