@@ -4,6 +4,7 @@ import { Backoff } from "@skein/base";
 import { metastoreErrors } from "./errors.ts";
 import type { KeySelection, KeyValue, Metastore, Revision, WatchEvent } from "./metastore.ts";
 
+/** Either all that is there, or what has changed since the step before. */
 export type FollowStep =
   | { readonly kind: "content"; readonly items: readonly KeyValue[]; readonly revision: Revision }
   | { readonly kind: "changes"; readonly events: readonly WatchEvent[]; readonly revision: Revision };

@@ -12,6 +12,7 @@ import { type EtcdMember, startEtcdMember } from "./etcd/etcd-member.ts";
 import type { Metastore } from "./metastore.ts";
 import { openMetastore } from "./open-metastore.ts";
 
+/** Who the member is, where its data lies, and with whom it is. URLs are `http://host:port`. */
 export interface MemberStoreOptions {
   readonly name: string;
   readonly dataDir: string;
@@ -43,6 +44,7 @@ export interface MemberStoreOptions {
   };
 }
 
+/** The metadata as this member reaches it. */
 export interface MemberStore extends AsyncDisposable {
   readonly store: Metastore;
   /** Null when this member is alone. */

@@ -14,6 +14,7 @@ export type Revision = number;
 /** A true 64-bit value; 0n is no lease. */
 export type LeaseId = bigint;
 
+/** A key as it stands at a revision. */
 export interface KeyValue {
   readonly key: string;
   readonly value: Uint8Array;
@@ -29,6 +30,7 @@ export interface KeyValue {
 /** One key, all keys with a prefix ("" is every key), or keys from `from` on and before `to`. */
 export type KeySelection = { readonly key: string } | { readonly prefix: string } | { readonly from: string; readonly to: string };
 
+/** How a range is read. */
 export interface RangeOptions {
   /** At most so many; `more` tells that there were others. */
   readonly limit?: number;
@@ -41,6 +43,7 @@ export interface RangeOptions {
   readonly keysOnly?: boolean;
 }
 
+/** What a range holds, all of one revision. */
 export interface RangeResult {
   readonly items: readonly KeyValue[];
   /** All that match, whatever the limit. */
@@ -62,6 +65,7 @@ export type Comparison =
   | { readonly key: string; readonly target: "lease"; readonly is: CompareOperator; readonly value: LeaseId };
 export type CompareOperator = "=" | "!=" | "<" | ">";
 
+/** What a transaction does. `previous` asks for what stood there before. */
 export type Operation =
   | { readonly op: "put"; readonly key: string; readonly value: Uint8Array | string; readonly lease?: LeaseId; readonly previous?: boolean }
   | { readonly op: "delete"; readonly select: KeySelection; readonly previous?: boolean }
@@ -73,6 +77,7 @@ export type OperationResult =
   | { readonly op: "delete"; readonly deleted: number; readonly previous: readonly KeyValue[] }
   | ({ readonly op: "range" } & RangeResult);
 
+/** If `compare` holds, `success` is done, else `failure`: at one revision, or not at all. */
 export interface Transaction {
   /** All must hold; an empty list holds. */
   readonly compare?: readonly Comparison[];
@@ -81,6 +86,7 @@ export interface Transaction {
   readonly failure?: readonly Operation[];
 }
 
+/** What a transaction did; its revision is the store's, also when nothing was written. */
 export interface TransactionResult {
   /** Whether the `success` side ran. */
   readonly succeeded: boolean;
@@ -88,6 +94,7 @@ export interface TransactionResult {
   readonly results: readonly OperationResult[];
 }
 
+/** One change of one key; a lease that ends deletes its keys as any other does. */
 export type WatchEvent =
   | { readonly kind: "put"; readonly item: KeyValue; readonly previous?: KeyValue }
   | { readonly kind: "delete"; readonly key: string; readonly revision: Revision; readonly previous?: KeyValue };
@@ -99,6 +106,7 @@ export interface WatchBatch {
   readonly events: readonly WatchEvent[];
 }
 
+/** From when on a watch tells, and what. */
 export interface WatchOptions {
   /** The first revision to tell; from now on when it is missing. */
   readonly fromRevision?: Revision;
@@ -109,17 +117,20 @@ export interface WatchOptions {
   readonly onReady?: (revision: Revision) => void;
 }
 
+/** A time after which keys are deleted, unless it is begun anew. */
 export interface LeaseInfo {
   readonly id: LeaseId;
   /** Seconds granted; a store may grant more than was asked. */
   readonly ttlSeconds: number;
 }
 
+/** A lease with the time that is left of it, and its keys. */
 export interface LeaseState extends LeaseInfo {
   readonly remainingSeconds: number;
   readonly keys: readonly string[];
 }
 
+/** The store itself: what it is, how far it is, and how large on disk. */
 export interface MetastoreStatus {
   readonly kind: "embedded" | "etcd";
   readonly version: string;
@@ -127,6 +138,7 @@ export interface MetastoreStatus {
   readonly sizeBytes: number;
 }
 
+/** One of the two stores. Calls reject with `metastoreErrors`: `unavailable` means that nothing was done, `outcomeUnknown` that it may have been. */
 export interface Metastore extends AsyncDisposable {
   range(select: KeySelection, options?: RangeOptions): Promise<RangeResult>;
   /** Null when there is no such key. */

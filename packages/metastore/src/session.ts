@@ -6,6 +6,7 @@ import { isAbort, type Logger, TaskGroup, type World } from "@skein/base";
 import { metastoreErrors } from "./errors.ts";
 import type { LeaseId, Metastore } from "./metastore.ts";
 
+/** A lease that is held. */
 export interface Session extends AsyncDisposable {
   readonly lease: LeaseId;
   readonly ttlSeconds: number;

@@ -9,6 +9,7 @@ import type { Input } from "./codec/codec.ts";
 import type { Message, MethodCodec, ServiceCodec } from "./schema.ts";
 import type { StreamMethod, UnaryMethod } from "./service.ts";
 
+/** How calls to one endpoint are made. Times are milliseconds. */
 export interface RpcClientOptions {
   readonly tls?: TlsFiles;
   /** Of a unary call, unless it says another. Default 10 000. */
@@ -18,6 +19,7 @@ export interface RpcClientOptions {
 }
 
 export interface CallOptions {
+  /** From now; without it, that of the client. Over it the call rejects with `deadline_exceeded`. */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
   /** Headers of the call. */
@@ -42,6 +44,7 @@ export interface ClientStream<Q> {
   cancel(): void;
 }
 
+/** What comes back on a stream. */
 export interface ClientStreamListener<A> {
   message(message: A): void;
   /** There is room again after `send` was false. */
@@ -50,6 +53,7 @@ export interface ClientStreamListener<A> {
   over(error: RpcError | null): void;
 }
 
+/** Calls to one endpoint. After `close` they reject. */
 export interface RpcClient extends Disposable {
   readonly endpoint: string;
   /** Throws `RpcError`, or the signal's reason. */

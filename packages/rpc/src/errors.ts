@@ -20,6 +20,7 @@ export const rpcStatusNames = [
   "data_loss",
   "unauthenticated",
 ] as const;
+/** gRPC's status of an answer, in lower case. */
 export type RpcStatus = (typeof rpcStatusNames)[number];
 
 /** A call that was answered with a status, or not at all. `text` is the other side's, without the status. */
@@ -39,6 +40,7 @@ export class RpcError extends Error {
   }
 }
 
+/** Whether it is the answer of a call, with this status if one is named. */
 export function isRpcError(error: unknown, status?: RpcStatus): error is RpcError {
   return error instanceof RpcError && (status === undefined || error.status === status);
 }

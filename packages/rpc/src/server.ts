@@ -22,10 +22,12 @@ import { routesOf } from "./grpc/registration.ts";
 import type { Message, ServiceCodec } from "./schema.ts";
 import type { CallContext, Implementation } from "./service.ts";
 
+/** One request, one answer; an `RpcError` that it rejects with is answered as it is, any other as `unknown`. */
 export type UnaryHandler = (request: Message, context: CallContext) => Promise<Message>;
 /** Both directions; the stream ends when the handler returns. */
 export type StreamHandler = (stream: ServerStream, context: CallContext) => Promise<void>;
 
+/** The answering side of a stream, for handlers with promises. */
 export interface ServerStream {
   readonly messages: AsyncIterable<Message>;
   /** Resolves when there is room for the next. */
@@ -39,6 +41,7 @@ export interface ServiceRegistration {
   readonly streams?: Readonly<Record<string, StreamHandler>>;
 }
 
+/** Where a server listens, and what it answers. */
 export interface ServerOptions {
   readonly host: string;
   /** 0 takes a free one; see `RpcServer.port`. */
@@ -69,6 +72,7 @@ export interface PrefixedConnections {
   readonly onConnection: (connection: Duplex) => void;
 }
 
+/** What one server takes from all its callers. What goes beyond is refused or cut off, never queued. */
 export interface ServerLimits {
   readonly connectionsMax: number;
   /** From the start of a connection to its first bytes, and between requests of an HTTP/1 connection. */

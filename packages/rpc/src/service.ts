@@ -8,6 +8,7 @@
  */
 import type { Codec, Input } from "./codec/codec.ts";
 
+/** One method: `Q` is what is asked, `A` what is answered, both as their codecs decode them. */
 export interface Method<Q, A, K extends "unary" | "stream" = "unary" | "stream"> {
   readonly kind: K;
   /** `/package.Service/Method` */
@@ -21,18 +22,22 @@ export type UnaryMethod<Q, A> = Method<Q, A, "unary">;
 /** Of any kind but unary: with messages in one direction or both. */
 export type StreamMethod<Q, A> = Method<Q, A, "stream">;
 
+/** One request, one answer. */
 export function unary<Q, A>(request: Codec<Q>, response: Codec<A>): UnaryMethod<Q, A> {
   return { kind: "unary", path: "", requestStream: false, responseStream: false, request, response };
 }
 
+/** Messages both ways, each in its own time. */
 export function duplex<Q, A>(request: Codec<Q>, response: Codec<A>): StreamMethod<Q, A> {
   return { kind: "stream", path: "", requestStream: true, responseStream: true, request, response };
 }
 
+/** One request, many answers. */
 export function serverStream<Q, A>(request: Codec<Q>, response: Codec<A>): StreamMethod<Q, A> {
   return { kind: "stream", path: "", requestStream: false, responseStream: true, request, response };
 }
 
+/** Many requests, one answer. */
 export function clientStream<Q, A>(request: Codec<Q>, response: Codec<A>): StreamMethod<Q, A> {
   return { kind: "stream", path: "", requestStream: true, responseStream: false, request, response };
 }
@@ -41,17 +46,20 @@ export function clientStream<Q, A>(request: Codec<Q>, response: Codec<A>): Strea
 // oxlint-disable-next-line typescript/no-explicit-any
 export type Methods = Readonly<Record<string, Method<any, any>>>;
 
+/** A table of methods under their names on the wire. */
 export interface Service<M> {
   /** `package.Service` */
   readonly name: string;
   readonly methods: M;
 }
 
+/** Gives the methods their paths. */
 export function service<M extends Methods>(name: string, methods: M): Service<M> {
   const named = Object.fromEntries(Object.entries(methods).map(([method, value]) => [method, { ...value, path: `/${name}/${method}` }]));
   return { name, methods: named as M };
 }
 
+/** What a handler knows of the call besides its message. */
 export interface CallContext {
   /** Aborts when the caller gave up, its deadline passed, or its connection broke. */
   readonly signal: AbortSignal;
@@ -94,8 +102,10 @@ export interface StreamListener<Q> {
   gone?(): void;
 }
 
+/** Called when a stream opens; what it throws ends the stream as `fail` does. */
 export type StreamStart<Q, A> = (call: StreamCall<A>) => StreamListener<Q>;
 
+/** Handlers by the names of the methods; those that are missing answer `unimplemented`. */
 export type Handlers<M> = {
   readonly [K in keyof M]?: M[K] extends Method<infer Q, infer A, infer Kind>
     ? Kind extends "unary"
@@ -111,11 +121,13 @@ export interface Route {
   readonly stream: StreamStart<unknown, unknown> | null;
 }
 
+/** What a server takes: a service with its handlers. */
 export interface Implementation {
   readonly name: string;
   readonly routes: readonly Route[];
 }
 
+/** Puts handlers to their methods, with types that fit. */
 export function implement<M extends Methods>(service: Service<M>, handlers: Handlers<M>): Implementation {
   const routes: Route[] = [];
   for (const [name, method] of Object.entries(service.methods)) {

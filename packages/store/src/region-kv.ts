@@ -15,6 +15,8 @@ export interface RegionContext {
   readonly storeId: number;
   /** Reads from a replica that does not lead. */
   readonly replicaRead: boolean;
+  /** Of a transactional read from a replica: the leader hears of it before it says up to where the replica must be. */
+  readonly readTs?: bigint;
   /** What the request is counted as in the region's load; requests that write, and the store's own, are not counted as reads. */
   readonly reads?: "get" | "scan";
   /** The answer may be large: only some such are read at once. */
@@ -22,6 +24,7 @@ export interface RegionContext {
   readonly signal?: AbortSignal;
 }
 
+/** A region as a peer knows it. */
 export interface RegionDescription {
   readonly id: number;
   readonly startKey: Uint8Array;
@@ -50,6 +53,7 @@ export type RegionWrite =
   | { readonly kind: "delete"; readonly family: Exclude<Family, "local">; readonly key: Uint8Array }
   | { readonly kind: "deleteRange"; readonly family: Exclude<Family, "local">; readonly start: Uint8Array; readonly end: Uint8Array };
 
+/** All regions of one store. */
 export interface RegionKv {
   /**
    * A state that has everything that was acknowledged before the call. Rejects with a `RegionError`. Keys that the caller will
@@ -71,6 +75,11 @@ export interface RegionKv {
   onSafePoint(listener: (safePoint: bigint) => void): void;
   /** Called when a peer of this store begins to lead a region in a term, before it serves anything; and when a merge widens it. */
   onLead(listener: (region: RegionDescription, term: number) => void): void;
+  /**
+   * Called at the leader when a replica of the region is to be read at `readTs`. What the answer waits for is in what the replica then
+   * reads; null: for nothing. When it rejects, the read is not answered.
+   */
+  onReplicaRead(listener: (region: RegionDescription, readTs: bigint) => Promise<void> | null): void;
 }
 
 /** The errors of `errorpb.Error`, one to one; services put them into `region_error`. */
@@ -92,6 +101,7 @@ export type RegionErrorReason =
   | { readonly kind: "mismatchPeerId"; readonly requestPeerId: number; readonly storePeerId: number }
   | { readonly kind: "undetermined"; readonly message: string };
 
+/** A request that this store, or this state of the region, does not serve; the client finds out by `reason` where to go. */
 export class RegionError extends Error {
   readonly reason: RegionErrorReason;
 

@@ -3,6 +3,7 @@ import type { World } from "@skein/base";
 import { EtcdConnection, type EtcdConnectionOptions } from "./etcd-connection.ts";
 import { clusterService, type MemberMessage } from "./schema.ts";
 
+/** A member as etcd knows it. */
 export interface ClusterMember {
   readonly id: bigint;
   /** Empty while the member has been added and has not started yet. */
@@ -11,6 +12,7 @@ export interface ClusterMember {
   readonly clientUrls: readonly string[];
 }
 
+/** Who is in the cluster, and changes of it. */
 export interface EtcdCluster extends Disposable {
   members(): Promise<readonly ClusterMember[]>;
   /** Throws `refused` (for example when the cluster would lose its majority) and `outcomeUnknown`. */

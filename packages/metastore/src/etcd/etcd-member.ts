@@ -9,6 +9,7 @@ import { metastoreErrors } from "../errors.ts";
 import { EtcdConnection } from "./etcd-connection.ts";
 import { maintenanceService } from "./schema.ts";
 
+/** An etcd as a child of this process. */
 export interface EtcdMemberOptions {
   /** Default `etcd`, found on the PATH. */
   readonly binary?: string;

@@ -5,10 +5,12 @@
  * `Uint8Array`s as they came over the wire; an empty end key is the end of all keys.
  */
 
+/** Ids of stores, regions and peers come from one count: no two things of a cluster have the same. */
 export type StoreId = number;
 export type RegionId = number;
 export type PeerId = number;
 
+/** Where a store stands, or what it is: `zone` and `east`. */
 export interface Label {
   readonly key: string;
   readonly value: string;
@@ -16,6 +18,7 @@ export interface Label {
 
 /** As an operator sees it; `Disconnected` and `Down` are derived from the time of the last heartbeat. */
 export type StoreState = "up" | "offline" | "tombstone";
+/** What a store does for the cluster, in the words of newer clients. */
 export type NodeState = "preparing" | "serving" | "removing" | "removed";
 
 /** What a store says of itself once, and what is persisted. */

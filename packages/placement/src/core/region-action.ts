@@ -6,11 +6,13 @@ import type { Peer, PeerId, RegionMeta } from "./model.ts";
 
 export type PeerChangeType = "addNode" | "removeNode" | "addLearnerNode";
 
+/** One peer that is to come, to go, or to vote no longer. */
 export interface PeerChange {
   readonly type: PeerChangeType;
   readonly peer: Peer;
 }
 
+/** One step; the store does it if region and epoch are still those that it was meant for. */
 export type RegionAction =
   | { readonly kind: "changePeer"; readonly change: PeerChange }
   /** An empty list leaves the joint state. */

@@ -31,10 +31,12 @@ export function countVotes(membership: Membership, answers: (peer: PeerId) => bo
   return incoming === "won" && outgoing === "won" ? "won" : "pending";
 }
 
+/** Between two memberships: a decision needs a majority of both. */
 export function isJoint(membership: Membership): boolean {
   return membership.votersOutgoing.length > 0;
 }
 
+/** Of either half of a joint configuration; a learner that is to become one is none yet. */
 export function isVoter(membership: Membership, peer: PeerId): boolean {
   return membership.voters.includes(peer) || membership.votersOutgoing.includes(peer);
 }
@@ -84,6 +86,7 @@ export function applyChange(membership: Membership, change: MembershipChange): M
   };
 }
 
+/** The membership that a joint configuration leads to. */
 export function leaveJoint(membership: Membership): Membership {
   return {
     voters: membership.voters,
@@ -102,6 +105,7 @@ export function encodeChange(change: MembershipChange): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(change.steps.map(({ kind, peer }) => [kind, peer])));
 }
 
+/** Only for what `encodeChange` made and a checksum has protected: throws `SyntaxError` for anything else. */
 export function decodeChange(data: Uint8Array): MembershipChange {
   const steps = JSON.parse(new TextDecoder().decode(data)) as [MembershipChange["steps"][number]["kind"], PeerId][];
   return { steps: steps.map(([kind, peer]) => ({ kind, peer })) };

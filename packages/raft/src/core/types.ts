@@ -5,6 +5,7 @@
 /** A member of one Raft group. */
 export type PeerId = number;
 
+/** One place of the log. */
 export interface Entry {
   readonly term: number;
   readonly index: number;
@@ -32,16 +33,19 @@ export interface Membership {
   readonly learnersNext: readonly PeerId[];
 }
 
+/** What a change does, step by step; without steps it ends a joint configuration. */
 export interface MembershipChange {
   readonly steps: readonly { readonly kind: "addVoter" | "addLearner" | "remove"; readonly peer: PeerId }[];
 }
 
+/** What a snapshot stands for: the state machine after `index`, which was written in `term`. */
 export interface SnapshotMeta {
   readonly index: number;
   readonly term: number;
   readonly membership: Membership;
 }
 
+/** From one peer to another of its group; `term` is the sender's, or for a pre-vote the one that it would stand in. */
 export type Message = { readonly from: PeerId; readonly to: PeerId; readonly term: number } & MessageBody;
 
 export type MessageBody =

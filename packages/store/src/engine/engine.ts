@@ -8,12 +8,14 @@
 /** `data` is raw and `default` values, `lock` and `write` are Percolator's, `local` is the store's own state of its regions. */
 export type Family = "default" | "lock" | "write" | "local";
 
+/** A batch is done in order: a later write of a key wins. */
 export type EngineWrite =
   | { readonly kind: "put"; readonly family: Family; readonly key: Uint8Array; readonly value: Uint8Array }
   | { readonly kind: "delete"; readonly family: Family; readonly key: Uint8Array }
   /** `end` is not in it. */
   | { readonly kind: "deleteRange"; readonly family: Family; readonly start: Uint8Array; readonly end: Uint8Array };
 
+/** Keys in the order of their bytes. */
 export interface KeyRange {
   /** In it. */
   readonly start: Uint8Array;
@@ -37,11 +39,13 @@ export interface ReadTally {
   keys: number;
 }
 
+/** A key of a family, and what stands under it. */
 export interface Pair {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
 }
 
+/** Reads of one state. */
 export interface EngineReader {
   get(family: Family, key: Uint8Array): Uint8Array | null;
   /** Blocks of pairs in key order; ending early releases the iterator. */
