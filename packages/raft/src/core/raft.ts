@@ -26,6 +26,7 @@ import type {
   SnapshotMeta,
 } from "./types.ts";
 
+/** What a peer starts with. Sizes are bytes, times are ticks: whoever drives it says how long a tick is. */
 export interface RaftOptions {
   readonly id: PeerId;
   readonly log: LogView;
@@ -61,12 +62,17 @@ export interface RaftOptions {
   readonly applyingMax?: number;
 }
 
+/**
+ * Where the proposal stands in the log, if it is committed in that term; else why it was not taken: this peer does not lead, too much is
+ * not committed yet (`uncommittedBytesMax`), or the lead is being handed over.
+ */
 export type ProposeResult = { readonly index: number; readonly term: number } | "notLeader" | "busy" | "transferring";
 
 /** Early elections after a restart of all: how often, and the ticks between them (up to twice as many). */
 const soonTriesMax = 3;
 const soonTicksAgain = 2;
 
+/** One peer of one group. Calls put inputs in; `ready` gives what is to be done for them. It throws only for what would break SPEC.md. */
 export class Raft {
   readonly id: PeerId;
   readonly #options: RaftOptions;
@@ -204,6 +210,7 @@ export class Raft {
 
   // ── inputs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Time has passed: elections, heartbeats, the check of the quorum. */
   tick(): void {
     this.#electionElapsed++;
     if (this.#silentTicks > 0) this.#silentTicks--;
@@ -246,6 +253,7 @@ export class Raft {
     if (this.#role !== "leader" && this.#mayCampaign()) this.#campaign("preVote", false);
   }
 
+  /** A command for the state machine. It is done once the entry is applied, in the term that the result names. */
   propose(data: Uint8Array): ProposeResult {
     return this.#propose({ kind: "normal", data });
   }
@@ -340,12 +348,15 @@ export class Raft {
   reportApplied(index: number): void {
     assert(index <= this.#log.committed, "only what is committed is applied");
     this.#log.applied = Math.max(this.#log.applied, index);
-    // A joint configuration ends by itself: whoever leads when its entry is applied proposes the way out.
-    if (this.#options.autoLeave === false) return;
-    if (this.#role === "leader" && isJoint(this.#membership) && this.#log.applied >= this.#pendingChangeIndex && this.#transferee === 0) {
-      const result = this.#propose({ kind: "change", data: encodeChange({ steps: [] }) });
-      if (typeof result === "object") this.#pendingChangeIndex = result.index;
-    }
+    if (this.#role === "leader") this.#leaveJoint();
+  }
+
+  /** A joint configuration ends by itself: whoever leads when its entry is applied proposes the way out, or when it may propose again. */
+  #leaveJoint(): void {
+    if (this.#options.autoLeave === false || !isJoint(this.#membership) || this.#transferee !== 0) return;
+    if (this.#pendingChangeIndex > this.#log.applied) return;
+    const result = this.#propose({ kind: "change", data: encodeChange({ steps: [] }) });
+    if (typeof result === "object") this.#pendingChangeIndex = result.index;
   }
 
   /** A committed change entry is applied: from now on its membership counts. Gives the new one, or null when it was refused. */
@@ -376,6 +387,7 @@ export class Raft {
     if (this.#role === "leader") this.#roundDue = true;
   }
 
+  /** A message of another peer, from any time: what is old, doubled or not for this term is answered or dropped. */
   step(message: Message): void {
     if (this.#silentTicks > 0 && (message.kind === "vote" || message.kind === "preVote") && !message.isTransfer) return;
     if (message.term > this.#term) {
@@ -616,6 +628,7 @@ export class Raft {
       this.#heartbeatElapsed = 0;
       this.#roundDue = true;
     }
+    this.#leaveJoint();
   }
 
   #tellToCampaign(peer: PeerId): void {
