@@ -8,8 +8,8 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** A person sits at standard input. */
   readonly isTerminal: boolean;
-  /** Lines of standard input; asks with `prompt` where a person sits there. */
-  readonly lines: (prompt: string) => AsyncIterable<string>;
+  /** Lines of standard input; asks with `prompt` where a person sits there, who can go back to `earlier` lines (oldest first). */
+  readonly lines: (prompt: string, earlier?: readonly string[]) => AsyncIterable<string>;
 }
 
 export function terminalOf(streams: {
@@ -29,11 +29,12 @@ export function terminalOf(streams: {
     stderr: (text) => void streams.stderr.write(text),
     env: streams.env,
     isTerminal,
-    lines: async function* (prompt) {
+    lines: async function* (prompt, earlier = []) {
       const reader = createInterface({
         input: streams.stdin,
         terminal: isTerminal,
         historySize: 1000,
+        history: [...earlier].reverse(),
         prompt,
         ...(isTerminal ? { output: streams.stdout } : {}),
       });

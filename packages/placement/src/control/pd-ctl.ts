@@ -17,6 +17,7 @@ import {
   type World,
 } from "@skein/base";
 import { type Command, type CommandContext, failureText, NoEndpoint } from "./command.ts";
+import { type History, openHistory } from "./history.ts";
 import { createHttpClient, type HttpClient } from "./http-client.ts";
 import { rootCommand } from "./root-command.ts";
 
@@ -53,8 +54,20 @@ export async function runPdCtl(world: World, options: PdCtlOptions): Promise<num
     io.stdout(helpText([root]));
     return 0;
   }
+  const history = await openHistory(world, io);
+  try {
+    return await readLines(world, options, root, flags, history);
+  } finally {
+    await history?.keep();
+  }
+}
+
+/** The prompt, or the lines of standard input. Resolves to the exit code. */
+async function readLines(world: World, options: PdCtlOptions, root: Command, flags: FlagValues, history: History | null): Promise<number> {
+  const { io } = options;
   const isPrompt = io.isTerminal || flags.get("interact") === "true";
-  for await (const text of io.lines("» ")) {
+  for await (const text of io.lines("» ", history?.lines)) {
+    history?.add(text);
     const words = splitWords(text);
     if (words === null) {
       io.stdout("a quote is not closed\n");
