@@ -4,7 +4,7 @@ import { linesMax } from "./history.ts";
 import { runPdCtl } from "./pd-ctl.ts";
 
 /** What a person types at the prompt, line by line; resolves to the lines they could go back to, and to what was told on stderr. */
-async function type(sim: Simulation, lines: readonly string[], home = "/home/op", isTerminal = true) {
+async function type(sim: Simulation, lines: readonly string[], home = "/op", isTerminal = true) {
   let earlier: readonly string[] = [];
   let told = "";
   const code = await runPdCtl(sim.world("console"), {
@@ -29,7 +29,7 @@ async function type(sim: Simulation, lines: readonly string[], home = "/home/op"
 
 const start = async () => {
   const sim = new Simulation({ seed: 1 });
-  await sim.complete(sim.world("console").disk.makeFolder("/home/op"));
+  await sim.complete(sim.world("console").disk.makeFolder("/op"));
   return sim;
 };
 
@@ -54,7 +54,7 @@ test("the oldest are forgotten", async () => {
 
 test("lines of a script are not kept; a home that is not there is told, and costs nothing else", async () => {
   const sim = await start();
-  await sim.complete(type(sim, ["tso 1"], "/home/op", false));
+  await sim.complete(type(sim, ["tso 1"], "/op", false));
   expect((await sim.complete(type(sim, []))).earlier).toEqual([]);
   const { code, told } = await sim.complete(type(sim, ["tso 1"], "/nowhere"));
   expect([code, told]).toEqual([0, expect.stringContaining("/nowhere/.pd_ctl_history cannot be written")]);
