@@ -69,7 +69,7 @@ test("one that comes when another one has taken its place leaves no file behind"
   await cluster.settle(0);
 });
 
-test("one that is damaged when a restart puts it in place: the store starts, and the replica is made anew", async () => {
+test("S5: one that is damaged when a restart puts it in place: the store starts, and the replica is made anew", async () => {
   for (const how of ["damaged", "missing"] as const) {
     const all = await started(2);
     const { cluster, region, last } = all;

@@ -74,7 +74,7 @@ async function started(seed: number, replicas: number) {
 
 const tooOld = expect.stringContaining("GC safe point is 25");
 
-test("a store that comes to lead refuses reads below what the last leader collected, also after a crash", async () => {
+test("S12: a store that comes to lead refuses reads below what the last leader collected, also after a crash", async () => {
   for (let seed = 1; seed <= 4; seed++) {
     const { cluster, transactions, lead, read } = await started(seed, 3);
     const [first, second] = cluster.machines as [Machine, Machine, Machine];
@@ -94,7 +94,7 @@ test("a store that comes to lead refuses reads below what the last leader collec
   }
 });
 
-test("a replica that is made of a snapshot knows up to where its data was collected", async () => {
+test("S12: a replica that is made of a snapshot knows up to where its data was collected", async () => {
   const { cluster, region, transactions, lead, read } = await started(5, 2);
   const [first, , third] = cluster.machines as [Machine, Machine, Machine];
   await cluster.sim.complete(transactions(first).gcLed(25n, signal));
@@ -107,7 +107,7 @@ test("a replica that is made of a snapshot knows up to where its data was collec
   expect(await read(third, 15n)).toEqual(tooOld);
 });
 
-test("a read that waits while its version is collected is refused", async () => {
+test("S12: a read that waits while its version is collected is refused", async () => {
   const { cluster, region, transactions, context } = await started(6, 3);
   const [first] = cluster.machines as [Machine, Machine, Machine];
   const { store } = first;
