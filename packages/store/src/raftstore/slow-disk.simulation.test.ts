@@ -13,6 +13,8 @@ class Slowness {
   logMs = 0;
   /** More for the removal of a whole family. */
   clearAllMs = 0;
+  /** For the removal of a family's first part. */
+  clearHeadMs = 0;
   sleep: (ms: number) => Promise<void> = () => Promise.resolve();
 
   readonly engine = (engine: Engine): Engine => {
@@ -24,6 +26,7 @@ class Slowness {
       };
     const clear: Engine["clear"] = async (family, range) => {
       if (range.start.length === 0 && range.end.length === 0 && this.clearAllMs > 0) await this.sleep(this.clearAllMs);
+      if (range.start.length === 0 && range.end.length > 0 && this.clearHeadMs > 0) await this.sleep(this.clearHeadMs);
       await engine.clear(family, range);
     };
     return bound(engine, { write: late(engine.write.bind(engine)), clear: late(clear) });
@@ -216,6 +219,44 @@ test("S10: what a replica gives up to a split while it is replaced is cleared be
     slow.clearAllMs = 0;
     await cluster.settle(10);
   }
+});
+
+test("S10: what a removed replica had is cleared before a region that has taken its own in comes in its place", async () => {
+  const { cluster, slow, region, last } = await started(3);
+  const key = new TextEncoder().encode("k005");
+  const leads = (id: number) => cluster.leader(id)?.peer;
+  const store = last.store as NonNullable<typeof last.store>;
+  await cluster.until("the region splits", () => {
+    const leader = cluster.leader(region);
+    if (leader === null || leader.peer.region.version > 1) return leader !== null && (cluster.cover()?.length ?? 0) > 1;
+    if (leader.peer.proposals.size === 0) cluster.quietly(leader.store.split(region, [key]));
+    return false;
+  });
+  const head = cluster.cover()?.[0]?.peer.regionId as number;
+  await cluster.until("the third store has made the new region", () => store.peers.get(head)?.isInitialized === true);
+  cluster.isOver = true; // what is written later would hide what is lost
+  for (const id of [head, region])
+    await cluster.until("another store leads", () => {
+      const leader = cluster.leader(id);
+      if (leader?.store !== store) return leader !== null;
+      leader.store.transferLeader(id, leader.peer.region.peers.find(({ storeId }) => storeId !== last.storeId)?.id ?? 0);
+      return false;
+    });
+  slow.clearHeadMs = 6_000;
+  for (const id of [head, region]) await change(cluster, id, last.storeId, false);
+  await cluster.until("both are gone there", () => store.peers.size === 0);
+  await cluster.until("the one is taken in by the other", () => {
+    const source = cluster.leader(head);
+    const target = leads(region)?.region;
+    if (target?.startKey.length === 0) return true;
+    if (source !== null && target !== undefined && source.peer.kind === "normal" && source.peer.proposals.size === 0)
+      cluster.quietly(source.store.merge(head, target));
+    return false;
+  });
+  await change(cluster, region, last.storeId, true);
+  await cluster.sim.pass(20_000);
+  slow.clearHeadMs = 0;
+  await cluster.settle(10);
 });
 
 test("S1: a new replica answers its leader when its first term is durable: a lease may rest on the answer", async () => {
