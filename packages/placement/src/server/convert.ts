@@ -2,46 +2,24 @@
  * What the server reads from messages of the wire and answers with: refusals in its own words, heartbeats, actions. What is written
  * alike everywhere is in `wire/convert.ts`.
  */
-import { pdErrors } from "../errors.ts";
-import type { DownPeer, NodeState, Peer, PeerRole, RegionMeta, RegionView, StoreMeta, StoreState, StoreStats } from "../core/model.ts";
+
+import type { Input } from "@skein/rpc";
+import type { DownPeer, Peer, PeerRole, RegionMeta, RegionView, StoreMeta, StoreStats } from "../core/model.ts";
 import type { RegionAction } from "../core/region-action.ts";
-import { peerMessage, regionMessage } from "../wire/convert.ts";
+import { pdErrors } from "../errors.ts";
+import { storeOf as knownStoreOf, peerMessage, regionMessage } from "../wire/convert.ts";
 import type * as metapb from "../wire/metapb.ts";
 import type * as pdpb from "../wire/pdpb.ts";
-import type { Input } from "@skein/rpc";
 
 const mib = 1024 * 1024;
-const msPerNs = 1_000_000n;
 
-const storeStates: Readonly<Record<metapb.StoreState, StoreState>> = {
-  Up: "up",
-  Offline: "offline",
-  Tombstone: "tombstone",
-  unrecognized: "up",
-};
-const nodeStates: Readonly<Record<metapb.NodeState, NodeState>> = {
-  Preparing: "preparing",
-  Serving: "serving",
-  Removing: "removing",
-  Removed: "removed",
-  unrecognized: "preparing",
-};
+/** A store of a state that this version does not know is one that serves: what it is asked to do is as for the others. */
 export function storeOf(store: metapb.Store): StoreMeta {
-  return {
-    id: store.id,
-    address: store.address,
-    peerAddress: store.peer_address,
-    statusAddress: store.status_address,
-    state: storeStates[store.state],
-    nodeState: nodeStates[store.node_state],
-    labels: store.labels.map(({ key, value }) => ({ key, value })),
-    version: store.version,
-    gitHash: store.git_hash,
-    deployPath: store.deploy_path,
-    startTimestampS: store.start_timestamp,
-    lastHeartbeatMs: Number(store.last_heartbeat / msPerNs),
-    isPhysicallyDestroyed: store.physically_destroyed,
-  };
+  return knownStoreOf({
+    ...store,
+    state: store.state === "unrecognized" ? "Up" : store.state,
+    node_state: store.node_state === "unrecognized" ? "Preparing" : store.node_state,
+  });
 }
 
 export function statsOf(stats: pdpb.StoreStats): StoreStats {
