@@ -1,15 +1,16 @@
 /** Operators that a person asks for (`pd-ctl operator add …`): checked, planned, added. The refusals' texts are those of golden/operator.txt. */
+
+import { keyOfHex } from "../core/keys.ts";
 import type { RegionView, StoreId } from "../core/model.ts";
 import { pdErrors } from "../errors.ts";
 import { refusal } from "../server/http-routes.ts";
+import { addAndPush } from "./actions.ts";
 import { buildPlan, currentTarget, mergePlan, type Plan, splitPlan, type TargetRole, transferLeaderPlan } from "./core/builder.ts";
-import { mayLead } from "./core/checkers/patrol.ts";
 import { movesToMatch } from "./core/checkers/merge.ts";
-import { keyOfHex } from "../core/keys.ts";
+import { mayLead } from "./core/checkers/patrol.ts";
 import type { Operator } from "./core/operator.ts";
 import { peerOn } from "./core/regions.ts";
 import { numberOf } from "./routes/request.ts";
-import { addAndPush } from "./actions.ts";
 import type { SchedulingState } from "./state.ts";
 
 type Body = Readonly<Record<string, unknown>>;

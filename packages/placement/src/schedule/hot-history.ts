@@ -5,10 +5,10 @@
  *   <data-dir>/hot-region/2026-11-21.jsonl     one record a line, in the order of time
  */
 import { isAbort, type World } from "@skein/base";
-import type { SchedulingState } from "./state.ts";
-import type { HotKind } from "./core/hot-cache.ts";
 import { hexOfKey } from "../core/keys.ts";
+import type { HotKind } from "./core/hot-cache.ts";
 import { peerById } from "./core/regions.ts";
+import type { SchedulingState } from "./state.ts";
 
 /** As the HTTP interface shows it. Rates are a second's. */
 export interface HotRecord {

@@ -1,8 +1,8 @@
 /** Stores and regions as the HTTP interface shows them (spec §6.3; golden/store.txt, region.txt): names, order, and what is left out. */
 import { formatDuration } from "@skein/base";
+import { hexOfKey } from "../core/keys.ts";
 import type { Peer, RegionView, StoreView } from "../core/model.ts";
 import type { ScheduleConfig } from "../server/config/core/items.ts";
-import { hexOfKey } from "../core/keys.ts";
 import { leaderOf, peerById } from "./core/regions.ts";
 import { leaderScore, regionScore, shownState } from "./core/store-facts.ts";
 

@@ -7,6 +7,7 @@ import {
   defaultConfig,
   evictedConfig,
   type Scheduler,
+  schedulerName,
   type SchedulerConfig,
   type SchedulerType,
   storesOf,
@@ -163,11 +164,12 @@ function isEntryOf(entry: SchedulerEntry, type: string, args: readonly string[] 
   return entry.type === type && (type !== "scatter-range" || entry.args?.[2] === args?.[2]);
 }
 
-/** A store's leads are sent away or held by one scheduler at a time. */
+/** A store's leads are sent away or held by one of these at a time; what a scheduler found by itself (a slow store) does not count. */
+const byHand: readonly string[] = (["evict-leader", "grant-leader"] as const).map((type) => schedulerName(type));
 function checkStore(state: SchedulingState, storeId: StoreId, name: string): void {
   const store = state.services.cluster.store(storeId);
   if (store === null) throw refusal(500, `[PD:core:ErrStoreNotFound]store ${storeId} not found`);
-  if ([...store.pausedLeaderIn, ...store.pausedLeaderOut].some((by) => by !== name))
+  if ([...store.pausedLeaderIn, ...store.pausedLeaderOut].some((by) => by !== name && byHand.includes(by)))
     throw refusal(500, `[PD:core:ErrPauseLeaderTransfer]store ${storeId} is paused for leader transfer`);
 }
 

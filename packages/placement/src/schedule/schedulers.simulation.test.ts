@@ -3,8 +3,8 @@ import { Simulation } from "@skein/sim";
 import { afterEach, expect, test } from "vitest";
 import { scatterRegions, splitAt } from "./actions.ts";
 import { addAdminOperator } from "./admin-operators.ts";
-import { addScheduler, loadSchedulers, pauseScheduler, removeScheduler, removeStore } from "./scheduler-admin.ts";
 import { scatterRangeConfig } from "./core/schedulers/scheduler-set.ts";
+import { addScheduler, loadSchedulers, pauseScheduler, removeScheduler, removeStore } from "./scheduler-admin.ts";
 import type { SchedulingState } from "./state.ts";
 import { type ModelCluster, type ModelOptions, startModel } from "./testing/model-cluster.ts";
 

@@ -5,10 +5,10 @@
 import type { Random } from "@skein/base";
 import type { ClusterView, PeerId, RegionId, RegionView, StoreId, StoreView } from "../../core/model.ts";
 import type { LabelProperty, ReplicationConfig, ScheduleConfig } from "../../server/config/core/items.ts";
+import type { TargetRole } from "./builder.ts";
 import type { OperatorController } from "./controller.ts";
 import { labelOf } from "./store-facts.ts";
 import type { StoreLimits } from "./store-limits.ts";
-import type { TargetRole } from "./builder.ts";
 
 /** A change of a region that its rules ask for. */
 export interface PlacementChange {

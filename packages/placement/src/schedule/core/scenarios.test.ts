@@ -1,8 +1,8 @@
 /** Scenario files: plans from one layout of peers to another, and the lives of operators. */
 import { fileURLToPath } from "node:url";
+import { formatDuration } from "@skein/base";
 import { runScenario, type ScenarioStep, scenarioFiles, updateScenarios } from "@skein/sim";
 import { expect, test } from "vitest";
-import { formatDuration } from "@skein/base";
 import type { RegionView } from "../../core/model.ts";
 import type { RegionAction } from "../../core/region-action.ts";
 import { nowMs, regionOf, storeOf, viewOf } from "../testing/plain-view.ts";

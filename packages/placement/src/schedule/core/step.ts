@@ -2,12 +2,13 @@
  * Steps against regions: is it done, what is to be asked for, may it go on, how far did it move the epoch. A step that is done keeps
  * counting in the epoch: what the configuration moved beyond that was somebody else's doing, and the operator is stale.
  */
+
+import { isSameKey } from "../../core/keys.ts";
 import type { ClusterView, Peer, RegionView, StoreId } from "../../core/model.ts";
 import type { PeerChange, RegionAction } from "../../core/region-action.ts";
-import { isSameKey } from "../../core/keys.ts";
 import type { PeerAt, Step } from "./operator.ts";
-import { silentMs } from "./store-facts.ts";
 import { isInJointState, isPending, leaderStore, peerOn } from "./regions.ts";
+import { silentMs } from "./store-facts.ts";
 
 function isAt(region: RegionView, at: PeerAt, roles: readonly Peer["role"][]): boolean {
   const peer = peerOn(region.meta, at.storeId);

@@ -2,14 +2,15 @@
  * Why a store is as it is: silent, not emptying, getting no peers, leading nothing. Each line names what holds it (region, rule, limit,
  * scheduler) and the next command to run.
  */
+
+import { formatDuration } from "@skein/base";
 import type { RegionView, StoreId, StoreView } from "../../core/model.ts";
 import type { ScheduleContext } from "./context.ts";
+import type { RunningOperator } from "./controller.ts";
 import { leaderTarget, regionTarget } from "./filters.ts";
+import { stepText } from "./operator-text.ts";
 import { isPending, leaderOf, leaderStore, peerOn } from "./regions.ts";
 import { isDisconnected, isLowSpace, isStoreDown, shownState, silentMs } from "./store-facts.ts";
-import { formatDuration } from "@skein/base";
-import { stepText } from "./operator-text.ts";
-import type { RunningOperator } from "./controller.ts";
 
 export interface WhyLine {
   readonly what: string;

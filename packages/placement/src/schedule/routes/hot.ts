@@ -1,10 +1,11 @@
 /** Hot peers and the rates of stores. */
+
+import { hexOfKey } from "../../core/keys.ts";
 import { type HttpRoute, json, type PdHttpRequest, refusal } from "../../server/http-routes.ts";
 import type { HotKind, HotPeer, Load } from "../core/hot-cache.ts";
-import { hexOfKey } from "../../core/keys.ts";
+import { type HotRecord, recordsMax } from "../hot-history.ts";
 import { timeJson } from "../json.ts";
 import type { SchedulingState } from "../state.ts";
-import { type HotRecord, recordsMax } from "../hot-history.ts";
 import { api, idOf, numberOf, objectOf, type StateOf } from "./request.ts";
 
 export function hotRoutes(state: StateOf): readonly HttpRoute[] {

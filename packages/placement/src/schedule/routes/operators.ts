@@ -1,10 +1,10 @@
 /** Operators: listed, looked up, asked for, taken back (golden/operator.txt). */
 import { type HttpRoute, json, type PdHttpRequest, refusal } from "../../server/http-routes.ts";
+import { wireStatus } from "../actions.ts";
 import { addAdminOperator } from "../admin-operators.ts";
 import type { RunningOperator } from "../core/controller.ts";
 import type { OperatorKind } from "../core/operator.ts";
 import { operatorText, recordText } from "../core/operator-text.ts";
-import { wireStatus } from "../actions.ts";
 import type { SchedulingState } from "../state.ts";
 import { api, idOf, objectOf, type StateOf } from "./request.ts";
 

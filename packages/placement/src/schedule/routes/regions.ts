@@ -1,12 +1,13 @@
 /** Regions: by id, by key, in lists of all kinds, and what they add up to. Lists are one line, as octets (golden/region.txt). */
+
+import { hexOfKey, isSameKey, keyOfHex } from "../../core/keys.ts";
+import { keyspaceIdMax, keyspaceRanges } from "../../core/keyspace.ts";
 import type { RegionView } from "../../core/model.ts";
 import { type HttpRoute, inputRefusal, json, type PdHttpRequest, refusal } from "../../server/http-routes.ts";
 import type { PdServices } from "../../server/services.ts";
-import { hexOfKey, isSameKey, keyOfHex } from "../../core/keys.ts";
+import { scatterRegions, splitAt } from "../actions.ts";
 import { isEmptyRegion, leaderStore, peerOn } from "../core/regions.ts";
 import { noRegionJson, regionJson, regionsJson } from "../json.ts";
-import { scatterRegions, splitAt } from "../actions.ts";
-import { keyspaceIdMax, keyspaceRanges } from "../../core/keyspace.ts";
 import { api, compact, idOf, limitOf, numberOf, objectOf, type StateOf } from "./request.ts";
 
 const pageSize = 1024;

@@ -1,17 +1,17 @@
 /** Schedulers and checkers: listed, added, paused, set (golden/scheduler.txt). */
 import { pdErrors } from "../../errors.ts";
 import { type HttpRoute, json, type PdHttpAnswer, type PdHttpRequest, refusal } from "../../server/http-routes.ts";
-import { checkerNames, type CheckerName } from "../core/checkers/patrol.ts";
+import { type CheckerName, checkerNames } from "../core/checkers/patrol.ts";
 import {
   changeConfig,
   isPaused,
   type Scheduler,
   type SchedulerConfig,
   type SchedulerType,
+  scatterRangeConfig,
   schedulerName,
   schedulerTypeOf,
   schedulerTypes,
-  scatterRangeConfig,
 } from "../core/schedulers/scheduler-set.ts";
 import { timeJson } from "../json.ts";
 import {

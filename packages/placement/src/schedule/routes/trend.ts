@@ -1,8 +1,8 @@
 /** Loads of the stores and what operators moved between them lately: what a dashboard draws. */
 import { formatDuration } from "@skein/base";
 import { type HttpRoute, json, refusal } from "../../server/http-routes.ts";
-import type { HotKind } from "../core/hot-cache.ts";
 import type { RunningOperator } from "../core/controller.ts";
+import type { HotKind } from "../core/hot-cache.ts";
 import { shownState } from "../core/store-facts.ts";
 import { timeJson } from "../json.ts";
 import type { SchedulingState } from "../state.ts";

@@ -9,10 +9,10 @@ import { type Random, silentLogger, type World } from "@skein/base";
 import type { Simulation } from "@skein/sim";
 import { LiveCluster } from "../../cluster/live-cluster.ts";
 import type { Label, Peer, RegionId, RegionMeta, RegionView, StoreId, StoreStats, StoreView } from "../../core/model.ts";
-import { regionView, storeMeta, storeStats } from "../../core/testing/views.ts";
 import type { RegionAction } from "../../core/region-action.ts";
-import { defaultReplicationMode, defaultsOf, pdServerForm, replicationForm, scheduleForm } from "../../server/config/core/json-form.ts";
+import { regionView, storeMeta, storeStats } from "../../core/testing/views.ts";
 import type { DynamicConfig } from "../../server/config/core/items.ts";
+import { defaultReplicationMode, defaultsOf, pdServerForm, replicationForm, scheduleForm } from "../../server/config/core/json-form.ts";
 import type { PdServices } from "../../server/services.ts";
 import { createScheduling, type PolicySource, type Scheduling } from "../scheduling.ts";
 

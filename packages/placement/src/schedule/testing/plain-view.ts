@@ -1,8 +1,8 @@
 /** Stores and regions written as words, and a cluster of them that only reads: `1* 2 3- 4?` is a leader, a voter, a learner, a voter that lags. */
 import { compareBytes } from "@skein/base";
+import { isSameKey } from "../../core/keys.ts";
 import type { ClusterView, Peer, PeerRole, RegionView, StoreView } from "../../core/model.ts";
 import { regionView, storeMeta, storeView } from "../../core/testing/views.ts";
-import { isSameKey } from "../../core/keys.ts";
 
 export const nowMs = 1_700_000_000_000;
 

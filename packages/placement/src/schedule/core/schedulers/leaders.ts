@@ -1,10 +1,11 @@
 /** Schedulers that only move leads: evict, grant, label, shuffle. */
+
+import { isInRange } from "../../../core/keys.ts";
 import type { StoreId } from "../../../core/model.ts";
 import { rejectsLeaders, type ScheduleContext } from "../context.ts";
-import { isInRange } from "../../../core/keys.ts";
+import { leaderTarget } from "../filters.ts";
 import type { Operator } from "../operator.ts";
 import { leaderStore, peerOn } from "../regions.ts";
-import { leaderTarget } from "../filters.ts";
 import { draw, drawsMax, idle, isFree, leaderCandidates, type ScheduleResult, transfer } from "./scheduler.ts";
 
 export interface KeyRange {

@@ -1,6 +1,7 @@
 /** A cluster as if it had only the regions of a key range: to balance within it. */
-import type { ClusterView, RegionView, StoreId, StoreView } from "../../../core/model.ts";
+
 import { isInRange } from "../../../core/keys.ts";
+import type { ClusterView, RegionView, StoreId, StoreView } from "../../../core/model.ts";
 
 const regionsMax = 10_000;
 

@@ -3,23 +3,24 @@
  *
  * A scheduler that found work runs again at once; one that found none waits a third longer each time, up to its longest interval.
  */
+
+import { hexOfKey, keyOfHex } from "../../../core/keys.ts";
 import type { StoreId } from "../../../core/model.ts";
 import type { SchedulerEntry } from "../../../server/config/core/items.ts";
 import type { ScheduleContext } from "../context.ts";
+import type { HotBuckets } from "../hot-buckets.ts";
 import type { HotCache } from "../hot-cache.ts";
-import { hexOfKey, keyOfHex } from "../../../core/keys.ts";
 import type { Operator } from "../operator.ts";
 import { balanceLeader } from "./balance-leader.ts";
 import { balanceRegion } from "./balance-region.ts";
-import { type Dimension, type HotRegionConfig, hotRegion, hotRegionDefaults } from "./hot-region.ts";
-import type { HotBuckets } from "../hot-buckets.ts";
 import { grantHotRegion, shuffleHotRegion } from "./hot-moves.ts";
+import { type Dimension, type HotRegionConfig, hotRegion, hotRegionDefaults } from "./hot-region.ts";
 import { evictLeaders, grantLeaders, type KeyRange, labelLeaders, shuffleLeader } from "./leaders.ts";
 import { rangeView } from "./range-view.ts";
 import { idle, type ScheduleResult } from "./scheduler.ts";
-import { randomMerge, shuffleRegion, type ShuffleRole } from "./shuffle.ts";
+import { randomMerge, type ShuffleRole, shuffleRegion } from "./shuffle.ts";
 import { noTrend, slowStores, slowTrend, stoppingStores, type TrendState } from "./slow-stores.ts";
-import { splitBucket, type SplitBucketConfig } from "./split-bucket.ts";
+import { type SplitBucketConfig, splitBucket } from "./split-bucket.ts";
 
 export const schedulerTypes = [
   "balance-leader",

@@ -1,7 +1,8 @@
 /** Schedulers for tests of clusters: regions moved and merged at random. */
-import type { ScheduleContext } from "../context.ts";
+
 import { mergePlan } from "../builder.ts";
 import { movesToMatch } from "../checkers/merge.ts";
+import type { ScheduleContext } from "../context.ts";
 import { regionSource, regionTarget } from "../filters.ts";
 import { peerOn } from "../regions.ts";
 import { draw, idle, isMovable, movePeer, one, type ScheduleResult } from "./scheduler.ts";

@@ -1,8 +1,8 @@
 /** Cuts the hottest bucket out of its region, so that it can be moved on its own. */
 import { compareBytes } from "@skein/base";
 import { isInRange, isSameKey } from "../../../core/keys.ts";
-import type { ScheduleContext } from "../context.ts";
 import { splitPlan } from "../builder.ts";
+import type { ScheduleContext } from "../context.ts";
 import type { HotBuckets } from "../hot-buckets.ts";
 import { idle, isFree, one, type ScheduleResult } from "./scheduler.ts";
 
