@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { flagHelp } from "@skein/base";
 import { launchMaster, masterFlags, readTls, sampleMasterToml } from "../packages/migration/src/config/process-config.ts";
-import { runProcess } from "../packages/migration/src/process.ts";
-import { versionText } from "../packages/migration/src/version.ts";
 import { startMaster } from "../packages/migration/src/master/dm-master.ts";
 import { masterParts } from "../packages/migration/src/master/parts.ts";
+import { runProcess } from "../packages/migration/src/process.ts";
+import { versionText } from "../packages/migration/src/version.ts";
 
 const readFile = (path: string) => readFileSync(path, "utf8");
 

@@ -4,8 +4,8 @@
  */
 import { connect as connectHttp2 } from "node:http2";
 import { nodeWorld } from "@skein/base";
-import { openMetastore } from "@skein/metastore";
 import { planTopology } from "@skein/cli";
+import { openMetastore } from "@skein/metastore";
 import { metapb, pdpb, resource_manager } from "@skein/placement/wire";
 import { createRpcClient, type Input, isRpcError, message, names, type RpcClient, service, text, unary } from "@skein/rpc";
 import { encodeKey, kvrpcpb, tikvpb } from "@skein/store/wire";

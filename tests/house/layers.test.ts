@@ -1,10 +1,10 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readSources, root } from "./files.ts";
 import { layers } from "./layers.ts";
 import { violations } from "./rules.ts";
 import { codeOnly, importsOf } from "./source-text.ts";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 
 test("the code keeps the rules of the house", () => {
   expect(violations(readSources(/^(packages|tests|bench)\/.*\.ts$/))).toEqual([]);

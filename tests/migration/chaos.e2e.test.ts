@@ -4,8 +4,8 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { compareSchemas } from "@skein/cli";
 import { nodeWorld, seededRandom } from "@skein/base";
+import { compareSchemas } from "@skein/cli";
 import { type DatabaseServer, openSql, startMariadb } from "@skein/servers";
 import { seeds } from "@skein/sim";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

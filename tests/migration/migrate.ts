@@ -1,6 +1,7 @@
 /** One migration under random work and harm: what the end-to-end tests and the long chaos run share. */
-import { compareSchemas } from "@skein/cli";
+
 import { type Random, seededRandom } from "@skein/base";
+import { compareSchemas } from "@skein/cli";
 import { type DatabaseServer, openSql } from "@skein/servers";
 import { type Endpoint, MigrationCluster } from "../support/cluster.ts";
 import { type Flavor, Workload } from "./workload.ts";

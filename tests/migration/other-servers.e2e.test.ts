@@ -2,8 +2,9 @@
  * Releases beside those that the other tests run against: MariaDB 11 and MySQL 8, as source and as target, between themselves and
  * with the usual ones. `SKEIN_MARIADB=mariadb-11 SKEIN_MYSQL=mysql-8 vitest run …` runs any other test against them.
  */
-import { compareSchemas } from "@skein/cli";
+
 import { nodeWorld } from "@skein/base";
+import { compareSchemas } from "@skein/cli";
 import { type DatabaseServer, startMariadb, startMysql } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MigrationCluster } from "../support/cluster.ts";

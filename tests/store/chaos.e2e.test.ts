@@ -12,7 +12,7 @@ import { createKvClient } from "@skein/kvclient";
 import { checkRegisters, checkSnapshotIsolation, describeKeyVerdict, findLongFork, seeds } from "@skein/sim";
 import { expect, test } from "vitest";
 import { createClocks } from "./clocks.ts";
-import { heal, nemesis, type NemesisAction } from "./nemesis.ts";
+import { heal, type NemesisAction, nemesis } from "./nemesis.ts";
 import { workOnRegisters } from "./registers.ts";
 import { mountSmallDisks } from "./small-disks.ts";
 import { audit, bankSum, lostTransfers, prepareTransactions, splitPoints, workOnTransactions } from "./transactions.ts";

@@ -4,8 +4,8 @@
  */
 import { type ChannelCredentials, Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import type { TlsFiles, World } from "@skein/base";
-import { RpcError, rpcStatusNames } from "./errors.ts";
 import type { Input } from "./codec/codec.ts";
+import { RpcError, rpcStatusNames } from "./errors.ts";
 import type { Message, MethodCodec, ServiceCodec } from "./schema.ts";
 import type { StreamMethod, UnaryMethod } from "./service.ts";
 

@@ -12,14 +12,14 @@ export {
   bool,
   bytes,
   type Choice,
-  choice,
   type Codec,
+  choice,
   double,
   embed,
   type Field,
+  type Input,
   i32,
   i64,
-  type Input,
   many,
   message,
   names,
@@ -29,9 +29,9 @@ export {
   u64,
 } from "./codec/codec.ts";
 export { Reader } from "./codec/reader.ts";
+export { isRpcError, RpcError, type RpcStatus, rpcErrors, rpcStatusNames } from "./errors.ts";
 export { AnswerRoom, answerRoom, smallAnswerBytes } from "./grpc/answer-room.ts";
 export { ByteBudget, receivedBytes } from "./grpc/byte-budget.ts";
-export { isRpcError, RpcError, rpcErrors, type RpcStatus, rpcStatusNames } from "./errors.ts";
 export { type DecodeOptions, loadSchema, type Message, type MethodCodec, type Schema, type ServiceCodec } from "./schema.ts";
 export {
   createServer,
@@ -54,13 +54,13 @@ export {
   type Method,
   type Methods,
   type Service,
-  service,
-  serverStream,
   type StreamCall,
   type StreamListener,
   type StreamMethod,
   type StreamStart,
-  unary,
+  serverStream,
+  service,
   type UnaryCall,
   type UnaryMethod,
+  unary,
 } from "./service.ts";

@@ -10,7 +10,7 @@
  * Limits: connections, the time to the first bytes, header size, the time of a whole request, the size of a gRPC message, and the bytes
  * of all that have come and are not dealt with.
  */
-import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server as HttpServer } from "node:http";
+import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage, type RequestListener } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TlsFiles, World } from "@skein/base";

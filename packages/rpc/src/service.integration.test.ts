@@ -9,7 +9,7 @@ import { isRpcError, RpcError } from "./errors.ts";
 import { AnswerRoom } from "./grpc/answer-room.ts";
 import { ByteBudget } from "./grpc/byte-budget.ts";
 import { createServer, type RpcServer, type ServerOptions } from "./server.ts";
-import { clientStream, duplex, type Handlers, implement, serverStream, service, type StreamCall, unary } from "./service.ts";
+import { clientStream, duplex, type Handlers, implement, type StreamCall, serverStream, service, unary } from "./service.ts";
 
 type Ask = { readonly text: string; readonly number: number };
 const Ask = message<Ask>("test.Ask", { text: text(1), number: u64(2) });

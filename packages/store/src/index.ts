@@ -1,4 +1,5 @@
 export type { Engine, EngineReader, EngineSnapshot, EngineWrite, Family, KeyRange, Pair, ReadTally, ScanOptions } from "./engine/engine.ts";
+export { storeErrors } from "./errors.ts";
 export {
   type RegionContext,
   type RegionDescription,
@@ -8,4 +9,3 @@ export {
   type RegionSnapshot,
   type RegionWrite,
 } from "./region-kv.ts";
-export { storeErrors } from "./errors.ts";

@@ -1,5 +1,5 @@
 import { nodeWorld } from "@skein/base";
-import { createServer, implement, type Input, RpcError, type StreamCall } from "@skein/rpc";
+import { createServer, type Input, implement, RpcError, type StreamCall } from "@skein/rpc";
 import { tikvpb } from "@skein/store/wire";
 import { afterEach, expect, test } from "vitest";
 import { StoreConnection } from "./store-connection.ts";

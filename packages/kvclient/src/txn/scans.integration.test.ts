@@ -1,6 +1,6 @@
 /** Scans of a transaction against a model: both ways, over borders of regions, with its own writes between what is stored. */
 import { nodeWorld } from "@skein/base";
-import { seeds, Simulation } from "@skein/sim";
+import { Simulation, seeds } from "@skein/sim";
 import { describe, expect, test } from "vitest";
 import { startTestCluster } from "../testing/cluster.ts";
 

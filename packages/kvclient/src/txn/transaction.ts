@@ -5,15 +5,15 @@
  * transactions, and read what is newest.
  */
 import { compareBytes, type Timer } from "@skein/base";
+import { forEachOf } from "../concurrency.ts";
 import { mapKey } from "../core/keys.ts";
 import { type BufferLimits, defaultLimits, MemoryBuffer } from "../core/memory-buffer.ts";
-import { forEachOf } from "../concurrency.ts";
 import { kvErrors } from "../errors.ts";
 import { eitherOf, Patience } from "../patience.ts";
 import type { KeyValue } from "../raw/raw-client.ts";
 import { batchesOf } from "../raw/raw-client.ts";
 import { moved } from "../regions/region-requests.ts";
-import { Committer, type CommitTools, keyError, type Mutation } from "./committer.ts";
+import { type CommitTools, Committer, keyError, type Mutation } from "./committer.ts";
 import { RegionSnapshot, type SnapshotScan } from "./snapshot.ts";
 
 /** How a transaction locks, commits and waits. */

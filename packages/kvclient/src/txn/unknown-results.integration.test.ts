@@ -1,6 +1,6 @@
 /** Answers that are lost, stores that fail in the middle, callers that give up: nothing is said to be what it may not be. */
 import { nodeWorld } from "@skein/base";
-import { seeds, Simulation } from "@skein/sim";
+import { Simulation, seeds } from "@skein/sim";
 import { RegionError } from "@skein/store";
 import { describe, expect, test } from "vitest";
 import { kvErrors } from "../errors.ts";

@@ -3,7 +3,7 @@
  * it does not answer or says that it does not lead.
  */
 import { type TlsFiles, type World } from "@skein/base";
-import { createRpcClient, isRpcError, RpcError, type RpcClient } from "@skein/rpc";
+import { createRpcClient, isRpcError, type RpcClient, RpcError } from "@skein/rpc";
 import { pdpb } from "../wire/index.ts";
 import { pdClientErrors } from "./errors.ts";
 

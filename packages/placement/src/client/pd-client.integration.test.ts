@@ -3,8 +3,8 @@ import { createServer, implement } from "@skein/rpc";
 import { afterEach, describe, expect, test } from "vitest";
 import type { RegionMeta, StoreMeta } from "../core/model.ts";
 import { pdpb } from "../wire/index.ts";
-import { createPdClient, type PdClient, type PdClientOptions } from "./pd-client.ts";
 import { pdClientErrors } from "./errors.ts";
+import { createPdClient, type PdClient, type PdClientOptions } from "./pd-client.ts";
 import { type MemoryPd, type MemoryPdOptions, startMemoryPd } from "./testing/memory-pd.ts";
 
 const world = nodeWorld();

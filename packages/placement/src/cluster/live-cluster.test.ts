@@ -1,8 +1,8 @@
 import { seededRandom } from "@skein/base";
 import { describe, expect, test } from "vitest";
-import { pdErrors } from "../errors.ts";
 import type { RegionMeta, RegionView } from "../core/model.ts";
 import { storeMeta } from "../core/testing/views.ts";
+import { pdErrors } from "../errors.ts";
 import { LiveCluster, regionWithoutHeartbeat } from "./live-cluster.ts";
 
 const key = (text: string) => new TextEncoder().encode(text);

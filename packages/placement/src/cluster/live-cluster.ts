@@ -2,8 +2,9 @@
  * The cluster as the leader knows it: stores with their last stats, regions with their last heartbeats, and what they add up to.
  * Everything here is synchronous; what must be durable is told by return values and made so by the caller.
  */
-import { pdErrors } from "../errors.ts";
+
 import type { ClusterView, RegionId, RegionMeta, RegionView, StoreId, StoreMeta, StoreStats, StoreView } from "../core/model.ts";
+import { pdErrors } from "../errors.ts";
 import { regionText } from "./core/proto-text.ts";
 import { isKey, type KeyText, keyText } from "./keys.ts";
 import { type PeerKind, RegionIndex } from "./region-index.ts";

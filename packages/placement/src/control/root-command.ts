@@ -16,6 +16,7 @@ import {
 } from "./commands/cluster.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { configCommand } from "./commands/config.ts";
+import { operatorCommand } from "./commands/operator.ts";
 import {
   keyspaceCommand,
   keyspaceGroupCommand,
@@ -24,7 +25,6 @@ import {
   resourceManagerCommand,
   unsafeCommand,
 } from "./commands/others.ts";
-import { operatorCommand } from "./commands/operator.ts";
 import { regionCommand } from "./commands/region.ts";
 import { schedulerCommand } from "./commands/scheduler.ts";
 import { labelCommand, storeCommand, storesCommand } from "./commands/store.ts";

@@ -8,8 +8,7 @@ import { defaultReplicationMode, defaultsOf, pdServerForm, replicationForm, sche
 import { HttpRefusal } from "../server/http-routes.ts";
 import type { ConfigStore, PdServices } from "../server/services.ts";
 import { setBundle, setRule, setRules } from "./core/changes.ts";
-import { emptyRule } from "./core/rule.ts";
-import { ruleName } from "./core/rule.ts";
+import { emptyRule, ruleName } from "./core/rule.ts";
 import { sortedRules } from "./core/rule-set.ts";
 import { createRuleManager } from "./manager.ts";
 

@@ -8,8 +8,8 @@ import { refusal } from "../server/http-routes.ts";
 import type { PdServices } from "../server/services.ts";
 import {
   agrees,
-  type ChangeFacts,
   type Changed,
+  type ChangeFacts,
   defaultGroup,
   defaultRule,
   defaultRuleId,

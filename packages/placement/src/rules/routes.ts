@@ -1,11 +1,13 @@
 /** HTTP routes of rules, groups, bundles and region labels (spec §2.5). */
+
+import { keyOfHex } from "../core/keys.ts";
 import type { RegionId, RegionView } from "../core/model.ts";
 import { type HttpRoute, inputRefusal, json, type PdHttpAnswer, type PdHttpRequest, refusal } from "../server/http-routes.ts";
 import type { PdServices } from "../server/services.ts";
 import {
   batch,
-  type ChangeFacts,
   type Changed,
+  type ChangeFacts,
   deleteBundles,
   deleteGroup,
   deleteRule,
@@ -19,8 +21,7 @@ import type { CheckerContext } from "./core/checker.ts";
 import { fitRegion, type RegionFit } from "./core/fit.ts";
 import { findingText, lintRules } from "./core/lint.ts";
 import { compilePattern, PatternError } from "./core/pattern.ts";
-import { labelOf, labelRuleJson, labelJson, labelsOf, type LabelRule, sortedLabelRules } from "./core/region-labels.ts";
-import { keyOfHex } from "../core/keys.ts";
+import { type LabelRule, labelJson, labelOf, labelRuleJson, labelsOf, sortedLabelRules } from "./core/region-labels.ts";
 import { groupOf, type RuleInput } from "./core/rule.ts";
 import {
   bundleJson,
@@ -35,7 +36,7 @@ import {
   readRules,
   ruleJson,
 } from "./core/rule-json.ts";
-import { rangeAt, ruleOf, type RuleSet, rulesFor, rulesOfGroup, sortedGroups, sortedRules } from "./core/rule-set.ts";
+import { type RuleSet, rangeAt, ruleOf, rulesFor, rulesOfGroup, sortedGroups, sortedRules } from "./core/rule-set.ts";
 import { dryRunText, simulateRules } from "./core/simulate.ts";
 import { regionWhy } from "./core/why.ts";
 import { asRefusal, type RuleManager } from "./manager.ts";

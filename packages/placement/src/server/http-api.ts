@@ -1,7 +1,7 @@
 /** HTTP routes of the process itself: members, leadership, cluster, configuration, timestamps, safe points, administration. */
 import { formatDuration, type LogLevel, type World } from "@skein/base";
-import { detailOf, pdErrors } from "../errors.ts";
 import { isSemver, plainVersion } from "../cluster/core/semver.ts";
+import { detailOf, pdErrors } from "../errors.ts";
 import { splitTso } from "../tso/core/oracle.ts";
 import { releaseVersion } from "../version.ts";
 import type { DynamicConfig } from "./config/core/items.ts";
@@ -9,8 +9,8 @@ import { ConfigRefusal, isObject, replicationModeJson, sectionJson, takeReplicat
 import { configJson, defaultConfigJson, logLevelOf, type PdConfig, sectionForms } from "./config/process-config.ts";
 import { forever } from "./gc-states.ts";
 import { HttpRefusal, type HttpRoute, inputRefusal, json, type PdHttpAnswer, type PdHttpRequest, refusal } from "./http-routes.ts";
-import type { Member, Members } from "./members.ts";
 import { keyspaceRoutes } from "./keyspaces.ts";
+import type { Member, Members } from "./members.ts";
 import { metricRoutes } from "./metric-routes.ts";
 import { metricsText } from "./metrics.ts";
 import type { Pd } from "./pd.ts";

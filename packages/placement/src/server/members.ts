@@ -1,6 +1,7 @@
 /** The members of the placement driver: who they are, which one leads, whether they live. */
-import type { EtcdCluster, KeyValue, Metastore } from "@skein/metastore";
+
 import type { Logger, World } from "@skein/base";
+import type { EtcdCluster, KeyValue, Metastore } from "@skein/metastore";
 import * as pdpb from "../wire/pdpb.ts";
 import { nextLeaderKey } from "./leadership.ts";
 

@@ -1,7 +1,7 @@
 /** gRPC services beside pdpb.PD on the same port: metadata to read and watch, groups of resource control, the one keyspace. */
 import { isCodedError } from "@skein/base";
 import { type KeyValue, type Metastore, metastoreErrors, selectionOf } from "@skein/metastore";
-import { type Implementation, implement, type Input, RpcError } from "@skein/rpc";
+import { type Implementation, type Input, implement, RpcError } from "@skein/rpc";
 import { detailOf, pdErrors } from "../errors.ts";
 import { keyspace } from "../wire/keyspacepb.ts";
 import * as meta from "../wire/meta_storagepb.ts";

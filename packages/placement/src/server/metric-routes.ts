@@ -3,7 +3,7 @@ import { request as httpRequest } from "node:http";
 import type { Duplex } from "node:stream";
 import type { World } from "@skein/base";
 import { pdErrors } from "../errors.ts";
-import { HttpRefusal, type HttpMethod, type HttpRoute, type PdHttpAnswer, type PdHttpRequest } from "./http-routes.ts";
+import { type HttpMethod, HttpRefusal, type HttpRoute, type PdHttpAnswer, type PdHttpRequest } from "./http-routes.ts";
 
 const v1 = "/pd/api/v1";
 const timeoutMs = 30_000;

@@ -1,11 +1,11 @@
 /** One placement driver in this process: what stores, clients and operators get from it. */
-import { createRpcClient, receivedBytes, type RpcClient } from "@skein/rpc";
+import { createRpcClient, type RpcClient, receivedBytes } from "@skein/rpc";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPdClient, type PdClient } from "../client/index.ts";
-import type { RegionAction } from "../core/region-action.ts";
 import type { RegionView } from "../core/model.ts";
-import * as pdpb from "../wire/pdpb.ts";
+import type { RegionAction } from "../core/region-action.ts";
 import { regionMessage } from "../wire/convert.ts";
+import * as pdpb from "../wire/pdpb.ts";
 import { health } from "./health.ts";
 import type { PdComponent, PdServices } from "./services.ts";
 import { startTestPd, type TestPd, testRegion, testStore } from "./testing/pd-harness.ts";

@@ -9,19 +9,19 @@ import { request as httpRequest } from "node:http";
 import { isAbort, type Logger, type LogLevel, TaskGroup, type TlsFiles, type World } from "@skein/base";
 import { etcdServices, type MemberStore, type Metastore, metastoreErrors } from "@skein/metastore";
 import { createServer, type RpcServer } from "@skein/rpc";
-import { u64Bytes, u64Of } from "./metadata.ts";
 import { releaseVersion } from "../version.ts";
 import { type PdConfig, undefinedText } from "./config/process-config.ts";
 import { processRoutes } from "./http-api.ts";
 import { createHttpRouter } from "./http-router.ts";
-import { campaignForLead, leaderKey, type Leadership } from "./leadership.ts";
+import { campaignForLead, type Leadership, leaderKey } from "./leadership.ts";
 import { type Member, Members } from "./members.ts";
+import { metaServices } from "./meta-services.ts";
+import { u64Bytes, u64Of } from "./metadata.ts";
 import { openMetadata } from "./metadata-store.ts";
 import { Pd } from "./pd.ts";
-import { metaServices } from "./meta-services.ts";
 import { pdServices } from "./pd-service.ts";
-import { createResourceControl } from "./resource-control.ts";
 import { openRegionStorage, type RegionStorage } from "./region-storage.ts";
+import { createResourceControl } from "./resource-control.ts";
 import type { PdComponent } from "./services.ts";
 
 export interface PdServerOptions {

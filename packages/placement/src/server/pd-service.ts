@@ -1,11 +1,13 @@
 /** The placement driver's gRPC services. */
 import type { World } from "@skein/base";
+import { isCodedError, type TlsFiles } from "@skein/base";
+import type { Metastore } from "@skein/metastore";
 import {
   type CallContext,
   createRpcClient,
   type Implementation,
-  implement,
   type Input,
+  implement,
   type RpcClient,
   RpcError,
   type StreamCall,
@@ -13,16 +15,14 @@ import {
   type StreamMethod,
   type UnaryMethod,
 } from "@skein/rpc";
-import { isCodedError, type TlsFiles } from "@skein/base";
-import { detailOf, pdErrors } from "../errors.ts";
 import type { RegionView } from "../core/model.ts";
-import { createGlobalConfig } from "./global-config.ts";
-import { health } from "./health.ts";
+import { detailOf, pdErrors } from "../errors.ts";
+import { nodeStateNames, storeMessage } from "../wire/convert.ts";
 import * as pdpb from "../wire/pdpb.ts";
 import { heartbeatOf, leaderOf, regionAnswer, statsMessage } from "./convert.ts";
-import { nodeStateNames, storeMessage } from "../wire/convert.ts";
-import type { Metastore } from "@skein/metastore";
 import { forever } from "./gc-states.ts";
+import { createGlobalConfig } from "./global-config.ts";
+import { health } from "./health.ts";
 import type { Member, Members } from "./members.ts";
 import type { Pd } from "./pd.ts";
 import { HeaderRefusal } from "./services.ts";

@@ -5,8 +5,8 @@
  *   lead(…) ─▶ configuration, timestamps ─▶ bootstrapped? ─▶ stores, regions, parts ─▶ isServing ─▶ … ─▶ the lead's end: all forgotten
  */
 import { type Logger, type Random, TaskGroup, type World } from "@skein/base";
+import type { Metastore } from "@skein/metastore";
 import type { Input } from "@skein/rpc";
-import { pdErrors } from "../errors.ts";
 import { compareVersions, plainVersion } from "../cluster/core/semver.ts";
 import {
   buryStore,
@@ -22,14 +22,15 @@ import {
 import { LiveCluster } from "../cluster/live-cluster.ts";
 import type { Label, RegionId, RegionView, StoreId, StoreMeta, StoreView } from "../core/model.ts";
 import type { RegionAction } from "../core/region-action.ts";
+import { pdErrors } from "../errors.ts";
 import { createIdAllocator, type ResettableIds } from "../tso/id-allocator.ts";
 import { startTso, type TsoSource } from "../tso/tso-driver.ts";
+import { peerMessage, storeMessage } from "../wire/convert.ts";
 import * as metapb from "../wire/metapb.ts";
 import type * as pdpb from "../wire/pdpb.ts";
 import { createConfigStore, type PdConfigStore } from "./config/config-store.ts";
 import type { DynamicConfig } from "./config/core/items.ts";
 import { actionMessage, leaderOf, regionOf, statsOf, storeOf } from "./convert.ts";
-import { peerMessage, storeMessage } from "../wire/convert.ts";
 import { bootstrapProblem } from "./core/bootstrap.ts";
 import { GcStates } from "./gc-states.ts";
 import type { Leadership } from "./leadership.ts";
@@ -45,7 +46,6 @@ import {
   type StoreAdmin,
   type StoreHeartbeatAnswer,
 } from "./services.ts";
-import type { Metastore } from "@skein/metastore";
 
 export interface PdOptions {
   readonly world: World;

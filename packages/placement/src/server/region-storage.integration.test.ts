@@ -1,7 +1,7 @@
 import { nodeWorld } from "@skein/base";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { RegionMeta } from "../core/model.ts";
 import { metaOf } from "../cluster/region-record.ts";
+import type { RegionMeta } from "../core/model.ts";
 import { openRegionStorage, type RegionStorage } from "./region-storage.ts";
 
 const world = nodeWorld();

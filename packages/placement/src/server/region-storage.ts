@@ -4,12 +4,12 @@
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Logger, Timer, World } from "@skein/base";
-import { pdErrors } from "../errors.ts";
-import type { RegionId, RegionMeta } from "../core/model.ts";
-import { Region } from "../wire/metapb.ts";
 import { RegionReader } from "../cluster/region-reader.ts";
 import type { RegionRecord } from "../cluster/region-record.ts";
+import type { RegionId, RegionMeta } from "../core/model.ts";
+import { pdErrors } from "../errors.ts";
 import { regionMessage } from "../wire/convert.ts";
+import { Region } from "../wire/metapb.ts";
 
 export interface RegionStorage extends Disposable {
   save(region: RegionMeta): void;

@@ -5,8 +5,8 @@
 import type { Logger, World } from "@skein/base";
 import { pdErrors } from "../errors.ts";
 import type { Lead } from "../server/metadata.ts";
-import { type Metadata } from "../server/services.ts";
 import { u64Bytes, u64Of } from "../server/metadata.ts";
+import { type Metadata } from "../server/services.ts";
 import { Oracle, type OraclePlan, type OracleTime } from "./core/oracle.ts";
 
 export interface TsoOptions {

@@ -1,10 +1,9 @@
 /** The placement driver's services. */
 import {
-  clientStream,
-  serverStream,
   big,
   bool,
   bytes,
+  clientStream,
   double,
   duplex,
   embed,
@@ -13,6 +12,7 @@ import {
   many,
   message,
   names,
+  serverStream,
   service,
   text,
   u32,

@@ -16,7 +16,7 @@
  * To encode, absent fields are defaults, and defaults are not sent.
  */
 import { rpcErrors } from "../errors.ts";
-import { compileRead, compileWrite, type Kind, type ReadFunction, type Step as CompiledStep, type WriteFunction } from "./compile.ts";
+import { type Step as CompiledStep, compileRead, compileWrite, type Kind, type ReadFunction, type WriteFunction } from "./compile.ts";
 import { Reader } from "./reader.ts";
 import { Writer } from "./writer.ts";
 

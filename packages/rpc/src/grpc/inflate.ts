@@ -1,6 +1,7 @@
 /** Compressed messages. A few kilobytes can become as much as a message may have, so large ones are unpacked one after the other. */
-import { constants, gunzip, gunzipSync, inflate, inflateSync } from "node:zlib";
+
 import { promisify } from "node:util";
+import { constants, gunzip, gunzipSync, inflate, inflateSync } from "node:zlib";
 import { RpcError } from "../errors.ts";
 
 export type Encoding = "gzip" | "deflate";

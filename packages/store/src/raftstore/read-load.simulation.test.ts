@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { RegionContext } from "../region-kv.ts";
 import type { Region } from "./core/region.ts";
-import type { ReadLoad } from "./read-load.ts";
 import type { RaftStore } from "./raft-store.ts";
+import type { ReadLoad } from "./read-load.ts";
 import { StoreCluster } from "./testing/cluster.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);

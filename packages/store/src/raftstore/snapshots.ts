@@ -22,8 +22,8 @@ import {
 } from "./core/codec.ts";
 import { membershipOf, type Region } from "./core/region.ts";
 import { raftstoreErrors } from "./errors.ts";
-import type { Peer, SnapshotFile } from "./peer.ts";
 import { Pace } from "./pace.ts";
+import type { Peer, SnapshotFile } from "./peer.ts";
 import type { RaftStore } from "./raft-store.ts";
 
 interface Header {

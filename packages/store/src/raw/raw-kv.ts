@@ -4,13 +4,13 @@ import type { Input } from "@skein/rpc";
 import type { EngineReader, KeyRange, Pair } from "../engine/engine.ts";
 import { type RegionContext, type RegionDescription, RegionError, type RegionKv, type RegionWrite } from "../region-kv.ts";
 import { type Leads, nameOf } from "../txn/concurrency.ts";
-import { keyOfVersion, decodeKey, sameBytes, versionKey } from "../txn/core/keys.ts";
+import { decodeKey, keyOfVersion, sameBytes, versionKey } from "../txn/core/keys.ts";
 import { after } from "../txn/reader.ts";
 import { checkInRegion } from "../txn/scheduler.ts";
 import { answerBytesMax, removeRange } from "../txn/transactions.ts";
 import type { kvrpcpb } from "../wire/index.ts";
 import { crc64 } from "./core/crc64.ts";
-import { readExpiry, type RawValue, withExpiry } from "./core/expiry.ts";
+import { type RawValue, readExpiry, withExpiry } from "./core/expiry.ts";
 import { RawLatches } from "./raw-latches.ts";
 
 type Answer<T extends { readonly region_error: unknown }> = Omit<Input<T>, "region_error">;

@@ -9,8 +9,8 @@
  */
 import { isCodedError, type World } from "@skein/base";
 import { findDamage, isOfStoreItself, patchFiles } from "../engine/check-files.ts";
-import type { KeySpan } from "../engine/core/level-files.ts";
 import { openClassicEngine } from "../engine/classic-engine.ts";
+import type { KeySpan } from "../engine/core/level-files.ts";
 import type { Engine } from "../engine/engine.ts";
 import { storeErrors } from "../errors.ts";
 

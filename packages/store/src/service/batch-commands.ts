@@ -7,7 +7,7 @@
  * busy, and who has held room for long without reading is cut off.
  */
 import type { World } from "@skein/base";
-import { answerRoom, smallAnswerBytes, type AnswerRoom, type StreamCall, type StreamListener } from "@skein/rpc";
+import { type AnswerRoom, answerRoom, type StreamCall, type StreamListener, smallAnswerBytes } from "@skein/rpc";
 import type { tikvpb } from "../wire/index.ts";
 import type { Command } from "./commands.ts";
 

@@ -1,6 +1,7 @@
 /** Between requests' contexts and region errors as the field says them, and ours. */
-import { metapb, regionMessage } from "@skein/placement/wire";
+
 import { assertNever } from "@skein/base";
+import { metapb, regionMessage } from "@skein/placement/wire";
 import type { Input } from "@skein/rpc";
 import type { RegionDescription, RegionError } from "../region-kv.ts";
 import type { CommandContext } from "../txn/scheduler.ts";

@@ -1,6 +1,6 @@
 /** Removal of one key's old versions, of which there may be more than one entry of the log can name. */
 import type { EngineReader } from "../engine/engine.ts";
-import { garbageWalk, type GarbageWalk, stepGarbage } from "./core/gc.ts";
+import { type GarbageWalk, garbageWalk, stepGarbage } from "./core/gc.ts";
 import type { Changes, KeyState, Version } from "./core/key-state.ts";
 import { behind, timestampOf, versionKey } from "./core/keys.ts";
 import { decodeWrite } from "./core/records.ts";

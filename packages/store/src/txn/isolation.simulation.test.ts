@@ -2,7 +2,7 @@
  * Whole transactions over several stores and regions, step by step in an order that a seed chooses: leaders move, regions split,
  * answers are lost, clients go away in the middle of a commit.
  */
-import { checkSnapshotIsolation, findLongFork, type RecordedTransaction, seeds, Simulation } from "@skein/sim";
+import { checkSnapshotIsolation, findLongFork, type RecordedTransaction, Simulation, seeds } from "@skein/sim";
 import { describe, expect, test } from "vitest";
 import { createMemoryRegions } from "../testing/memory-region-kv.ts";
 import { ConcurrencyManager } from "./concurrency.ts";

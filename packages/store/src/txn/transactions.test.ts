@@ -1,9 +1,9 @@
 /** What scenario files cannot say: several regions, ranges larger than a step, raw keys beside transactions, new leaders. */
 import { Simulation } from "@skein/sim";
 import { describe, expect, test } from "vitest";
+import type { RegionWrite } from "../region-kv.ts";
 import { createMemoryRegions } from "../testing/memory-region-kv.ts";
 import { kvrpcpb } from "../wire/index.ts";
-import type { RegionWrite } from "../region-kv.ts";
 import { behind, encodeKey, versionKey } from "./core/keys.ts";
 import { encodeWrite, type Write } from "./core/records.ts";
 import { LeaderDetector } from "./deadlock.ts";

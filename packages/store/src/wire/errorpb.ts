@@ -1,6 +1,7 @@
 /** Why a region refused a request. */
-import { bool, big, bytes, embed, many, message, text, u32, u64 } from "@skein/rpc";
+
 import { metapb } from "@skein/placement/wire";
+import { big, bool, bytes, embed, many, message, text, u32, u64 } from "@skein/rpc";
 
 export type NotLeader = { readonly region_id: number; readonly leader: metapb.Peer | null };
 export const NotLeader = message<NotLeader>("errorpb.NotLeader", { region_id: u64(1), leader: embed(2, metapb.Peer) });

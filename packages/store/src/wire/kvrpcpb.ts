@@ -1,8 +1,9 @@
 /** Requests to regions and what they answer. */
+
+import { metapb } from "@skein/placement/wire";
 import { big, bool, bytes, embed, i32, i64, many, message, names, text, u32, u64 } from "@skein/rpc";
 import * as deadlock from "./deadlock.ts";
 import * as errorpb from "./errorpb.ts";
-import { metapb } from "@skein/placement/wire";
 
 export const commandPriNames = ["Normal", "Low", "High"] as const;
 export type CommandPri = (typeof commandPriNames)[number] | "unrecognized";

@@ -1,5 +1,5 @@
 /** All of a store's calls, and the stream that carries many of them. */
-import { choice, type Choice, duplex, embed, many, message, serverStream, service, u64, unary } from "@skein/rpc";
+import { type Choice, choice, duplex, embed, many, message, serverStream, service, u64, unary } from "@skein/rpc";
 import * as coprocessor from "./coprocessor.ts";
 import * as kvrpcpb from "./kvrpcpb.ts";
 

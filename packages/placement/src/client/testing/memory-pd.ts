@@ -1,6 +1,6 @@
 /** A placement driver for tests of its clients: several ports, one of which leads; state in memory; regions from whoever has them. */
 import type { World } from "@skein/base";
-import { createServer, implement, type Input, RpcError, type RpcServer, type StreamCall } from "@skein/rpc";
+import { createServer, type Input, implement, RpcError, type RpcServer, type StreamCall } from "@skein/rpc";
 import type { Peer, RegionMeta, StoreMeta } from "../../core/model.ts";
 import { type metapb, pdpb, peerMessage, regionMessage, regionOf, storeMessage, storeOf } from "../../wire/index.ts";
 

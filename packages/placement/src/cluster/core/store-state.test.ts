@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { StoreMeta } from "../../core/model.ts";
 import { storeMeta, storeView } from "../../core/testing/views.ts";
-import { buryStore, checkLabelForm, dueChange, mergeLabels, putStore, removeStore, upStore } from "./store-state.ts";
 import { compareVersions, isCompatible } from "./semver.ts";
+import { buryStore, checkLabelForm, dueChange, mergeLabels, putStore, removeStore, upStore } from "./store-state.ts";
 
 const meta = (id: number, change: Partial<StoreMeta> = {}) =>
   storeMeta(id, {

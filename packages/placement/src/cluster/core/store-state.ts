@@ -7,10 +7,11 @@
  *
  * Functions from what is to what shall be; what may not be throws an error of `pdErrors` with the original's words.
  */
-import { pdErrors } from "../../errors.ts";
+
 import type { Label, StoreMeta, StoreView } from "../../core/model.ts";
-import { isCompatible, isSemver } from "./semver.ts";
+import { pdErrors } from "../../errors.ts";
 import { storeText } from "./proto-text.ts";
+import { isCompatible, isSemver } from "./semver.ts";
 
 export const disconnectedAfterMs = 20_000;
 export const unhealthyAfterMs = 600_000;

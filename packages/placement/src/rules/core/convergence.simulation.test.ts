@@ -4,12 +4,12 @@ import { repeatCommand, seeds } from "@skein/sim";
 import { describe, expect, test } from "vitest";
 import type { Label, RegionView, StoreView } from "../../core/model.ts";
 import { checkerContext, peersText, regionView, storeView } from "../testing/model-cluster.ts";
+import { applyTarget } from "./apply.ts";
 import { type CheckerContext, checkRegion } from "./checker.ts";
 import { fitRegion, isSatisfied } from "./fit.ts";
 import { lintRules } from "./lint.ts";
 import { emptyRule, type Rule, type RuleInput, ruleKey } from "./rule.ts";
 import { buildRuleSet, type RuleSet, rulesFor } from "./rule-set.ts";
-import { applyTarget } from "./apply.ts";
 import { reviveRule } from "./validate.ts";
 
 type Dice = ReturnType<typeof seededRandom>;

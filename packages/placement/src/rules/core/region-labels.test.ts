@@ -1,15 +1,15 @@
 import { describe, expect, test } from "vitest";
+import { hexOfKey, keyOfHex } from "../../core/keys.ts";
 import {
   buildLabelSet,
+  type LabelRule,
   labelBorders,
   labelOf,
   labelRuleJson,
   labelsOf,
-  type LabelRule,
   readLabelRule,
   sortedLabelRules,
 } from "./region-labels.ts";
-import { hexOfKey, keyOfHex } from "../../core/keys.ts";
 
 const parse = {
   durationMs: (text: string) => (text === "1h" ? 3_600_000 : null),

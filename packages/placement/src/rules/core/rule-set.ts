@@ -3,8 +3,8 @@
  * another one, or is refused and leaves nothing behind (spec §2.4).
  */
 import { compareBytes } from "@skein/base";
-import { buildRefusal } from "./errors.ts";
 import { hexOfKey } from "../../core/keys.ts";
+import { buildRefusal } from "./errors.ts";
 import { applyOverrides, compareGroups, compareRules, endsNoLater, groupOf, type Rule, type RuleGroup, ruleKey } from "./rule.ts";
 
 export interface RuleRange {

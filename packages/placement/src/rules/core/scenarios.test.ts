@@ -1,29 +1,29 @@
 import { fileURLToPath } from "node:url";
 import { parseScenario, runScenario, scenarioFiles, updateScenarios } from "@skein/sim";
 import { describe, expect, test } from "vitest";
+import { hexOfKey } from "../../core/keys.ts";
 import type { RegionView, StoreView } from "../../core/model.ts";
 import { checkerContext, labelsFrom, peersText, regionView, storeView } from "../testing/model-cluster.ts";
+import { applyTarget } from "./apply.ts";
 import {
-  type ChangeFacts,
+  batch,
   type Changed,
+  type ChangeFacts,
   defaultRule,
+  deleteBundles,
+  deleteRule,
   setBundles,
+  setGroup,
   setRule,
   setRules,
-  batch,
-  setGroup,
-  deleteRule,
-  deleteBundles,
 } from "./changes.ts";
 import { checkRegion } from "./checker.ts";
 import { RuleRefusal } from "./errors.ts";
 import { fitRegion } from "./fit.ts";
 import { findingText, lintRules } from "./lint.ts";
-import { JsonTypeProblem, readBundles, readGroup, readOperations, readRule, readRules } from "./rule-json.ts";
-import { hexOfKey } from "../../core/keys.ts";
 import { ruleName } from "./rule.ts";
-import { buildRuleSet, bordersIn, type RuleSet, rulesFor, sortedRules } from "./rule-set.ts";
-import { applyTarget } from "./apply.ts";
+import { JsonTypeProblem, readBundles, readGroup, readOperations, readRule, readRules } from "./rule-json.ts";
+import { bordersIn, buildRuleSet, type RuleSet, rulesFor, sortedRules } from "./rule-set.ts";
 import { dryRunText, simulateRules } from "./simulate.ts";
 import type { RuleVerdict } from "./suggestion.ts";
 import { reviveRule } from "./validate.ts";

@@ -5,11 +5,11 @@
 import type { ClusterView, Peer, RegionView, StoreId, StoreView } from "../../core/model.ts";
 import { applyTarget } from "./apply.ts";
 import { checkRegion } from "./checker.ts";
-import { type LintFinding, lintRules } from "./lint.ts";
 import { LayoutCache } from "./layout-cache.ts";
+import { type LintFinding, lintRules } from "./lint.ts";
+import { ruleName } from "./rule.ts";
 import { bordersIn, type RuleSet } from "./rule-set.ts";
 import { labelValue } from "./store-labels.ts";
-import { ruleName } from "./rule.ts";
 
 export interface SimulationFacts {
   readonly stores: readonly StoreView[];

@@ -1,9 +1,9 @@
 /** From what was sent to rules that hold, or a refusal with the original's words (spec §2.4). */
 import { compareBytes } from "@skein/base";
+import { keyOfHex } from "../../core/keys.ts";
 import type { StoreView } from "../../core/model.ts";
 import { comparableBytesProblem } from "./comparable-bytes.ts";
 import { contentRefusal, hexRefusal } from "./errors.ts";
-import { keyOfHex } from "../../core/keys.ts";
 import { type ConstraintOp, constraintOps, type LabelConstraint, type Rule, type RuleInput, type RuleRole, ruleRoles } from "./rule.ts";
 import { matches } from "./store-labels.ts";
 

@@ -1,8 +1,9 @@
 /** Why a region's peers are where they are: the rules that apply, which peer serves which, what comes next and what hinders it. */
+
+import { hexOfKey } from "../../core/keys.ts";
 import type { Peer, RegionView } from "../../core/model.ts";
 import { type CheckerContext, checkRegion } from "./checker.ts";
 import { fitRegion, isRuleSatisfied, isSatisfied } from "./fit.ts";
-import { hexOfKey } from "../../core/keys.ts";
 import { type Rule, ruleName } from "./rule.ts";
 import { rangeAt, rulesFor } from "./rule-set.ts";
 import { constraintText } from "./store-labels.ts";

@@ -26,8 +26,8 @@ import {
   pdServerForm,
   replicationForm,
   replicationModeJson,
-  scheduleForm,
   type SectionForm,
+  scheduleForm,
   sectionJson,
 } from "./core/json-form.ts";
 import { check } from "./core/update.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { composeTso, logicalMax, Oracle, splitTso } from "./oracle.ts";
 import { IdWindow } from "./id-window.ts";
+import { composeTso, logicalMax, Oracle, splitTso } from "./oracle.ts";
 
 function leading(persistedMs: number, nowMs: number): Oracle {
   const oracle = new Oracle(3000);

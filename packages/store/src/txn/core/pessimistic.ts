@@ -1,5 +1,5 @@
 /** Locks that a transaction takes before it knows what it will write. */
-import { Changes, conflictError, exists, hex, type KeyError, type KeyState, lockedError, retryable, abort } from "./key-state.ts";
+import { abort, Changes, conflictError, exists, hex, type KeyError, type KeyState, lockedError, retryable } from "./key-state.ts";
 import type { Lock } from "./records.ts";
 
 export interface PessimisticOptions {

@@ -4,8 +4,8 @@ import type { RecordedTransaction } from "@skein/sim";
 import { type RegionContext, RegionError } from "../../region-kv.ts";
 import type { MemoryRegions } from "../../testing/memory-region-kv.ts";
 import { kvrpcpb } from "../../wire/index.ts";
-import { encodeKey } from "../core/keys.ts";
 import type { KeyError, LockInfo } from "../core/key-state.ts";
+import { encodeKey } from "../core/keys.ts";
 import type { Transactions } from "../transactions.ts";
 
 export type CommitMode = "2pc" | "async" | "1pc";

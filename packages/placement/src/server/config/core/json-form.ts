@@ -4,8 +4,8 @@
  */
 import { formatDuration, parseDuration } from "@skein/base";
 import {
-  drAutoSyncItems,
   type DynamicConfig,
+  drAutoSyncItems,
   type Item,
   type Items,
   type ItemType,
@@ -14,10 +14,10 @@ import {
   propertyOf,
   type ReplicationModeConfig,
   replicationItems,
-  type Section,
   type SchedulerEntry,
-  scheduleItems,
+  type Section,
   type StoreLimit,
+  scheduleItems,
 } from "./items.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
