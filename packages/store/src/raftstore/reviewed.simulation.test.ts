@@ -130,3 +130,22 @@ test("a change that leaves a dead voter as half of the majority is refused", asy
   await cluster.sim.complete(leader.store.changePeers(region(cluster), [{ kind: "remove", peerId: other.id, storeId }]));
   await write(cluster, "new");
 });
+
+test("a replica that was removed while it was cut off hears it from the members that it asks, without the placement driver", async () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const cluster = new StoreCluster({ seed, stores: 3 });
+    await cluster.start(3);
+    await write(cluster, "old");
+    const leader = cluster.leader(region(cluster)) as NonNullable<ReturnType<typeof cluster.leader>>;
+    const machine = cluster.machines.find(({ store }) => store !== leader.store) as (typeof cluster.machines)[number];
+    const { storeId } = machine;
+    for (const other of cluster.machines) if (other !== machine) cluster.messages.cut(storeId, other.storeId);
+    const there = leader.peer.region.peers.find((peer) => peer.storeId === storeId) as { id: number };
+    await cluster.sim.complete(leader.store.changePeers(region(cluster), [{ kind: "remove", peerId: there.id, storeId }]));
+    cluster.pd.isDown = true;
+    cluster.messages.heal();
+    await cluster.until("it is gone", () => machine.store?.peers.size === 0, 6_000);
+    cluster.pd.isDown = false;
+    await write(cluster, "new");
+  }
+});

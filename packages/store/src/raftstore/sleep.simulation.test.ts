@@ -68,3 +68,41 @@ test("many regions that wait for a snapshot get it as soon as others have theirs
   expect(reports).toBeGreaterThan(119 * ids.length);
   expect(reports).toBeLessThan(121 * ids.length);
 });
+
+/** Three stores whose one region sleeps. */
+async function asleep(seed: number) {
+  const cluster = new StoreCluster({ seed, stores: 3 });
+  await cluster.start(3);
+  const { id } = cluster.pd.firstRegion as Region;
+  await cluster.until("all sleep", () => cluster.peersOf(id).length === 3 && cluster.peersOf(id).every(({ isAsleep }) => isAsleep));
+  await cluster.sim.pass(10_000);
+  const leader = cluster.leader(id) as { readonly store: RaftStore; readonly peer: Peer };
+  return { cluster, id, leader };
+}
+
+test("a write wakes its region also when the first word of it is lost", async () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const { cluster, leader } = await asleep(seed);
+    const { id, confVer, version } = leader.peer.region;
+    const context = { regionId: id, confVer, version, peerId: 0, storeId: 0, replicaRead: false };
+    const key = new TextEncoder().encode("k");
+    const written = leader.store.write(context, leader.peer.raft.term, [{ kind: "put", family: "default", key, value: key }]);
+    cluster.messages.faults = { loss: 1, duplication: 0, delayMsMax: 2 };
+    await cluster.sim.pass(50);
+    cluster.messages.faults = { loss: 0, duplication: 0, delayMsMax: 2 };
+    const fromMs = cluster.sim.clock.nowMs;
+    await cluster.sim.complete(written);
+    // The next heartbeat goes out within two ticks of 100 ms; its answer asks for what was lost.
+    expect(cluster.sim.clock.nowMs - fromMs).toBeLessThan(1_000);
+  }
+});
+
+test("who sleeps notices that the leader's store is gone: another one leads after an election timeout", async () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const { cluster, id, leader } = await asleep(seed);
+    const machine = cluster.machines.find(({ store }) => store === leader.store) as (typeof cluster.machines)[number];
+    cluster.crash(machine);
+    // Ten to twenty ticks of 100 ms, perhaps twice.
+    await cluster.until("another one leads", () => (cluster.leader(id) ?? leader).store !== leader.store, 6_000);
+  }
+});
