@@ -62,7 +62,9 @@ export class Mail {
       peer.heardAt.set(from.id, this.#store.tickCount);
       if (body.kind === "heartbeatAnswer" && content.sleep) this.#store.sleep.answered(peer, from.id);
     }
-    peer.raft.step({ from: from.id, to: to.id, term: content.term, ...body });
+    const message: Message = { from: from.id, to: to.id, term: content.term, ...body };
+    if (body.kind === "readIndex" && peer.isLeader) this.#store.replicaReads.step(peer, message, body.context);
+    else peer.raft.step(message);
     // The placement driver waits for a new peer before it goes on with the region.
     if (peer.pendingTold.includes(from.id) && !isPending(peer, from.id)) this.#store.reports.region(peer);
     if (content.sleep && body.kind === "heartbeat") this.#store.sleep.follow(peer);

@@ -21,6 +21,8 @@ export interface PendingWrite {
 
 export interface PendingRead {
   readonly version: number;
+  /** Of a transaction that reads a replica; 0: of none. */
+  readonly readTs: bigint;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
   readonly deadlineTick: number;

@@ -68,6 +68,7 @@ import { RegionChecks } from "./region-checks.ts";
 import { RegionRequests } from "./region-requests.ts";
 import { Sleep } from "./sleep.ts";
 import { RegionIndex } from "./region-index.ts";
+import { type ReplicaReadListener, ReplicaReads } from "./replica-reads.ts";
 import { Reports } from "./reports.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { StoreTransport } from "./transport.ts";
@@ -164,6 +165,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   #isClosed = false;
   readonly #abort = new AbortController();
   readonly #listeners: ((region: RegionDescription, term: number) => void)[] = [];
+  readonly replicaReads: ReplicaReads;
   readonly #safePointListeners: ((safePoint: bigint) => void)[] = [];
   /** Versions up to it were, or are being, removed from some region here. */
   safePoint = 0n;
@@ -204,6 +206,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     this.options = { ...defaultRaftStoreOptions, ...config.options };
     this.snapshots = new Snapshots(this, `${config.folder}/snap`);
     this.reports = new Reports(this);
+    this.replicaReads = new ReplicaReads(this);
     this.#readSnapshot = new ReadSnapshots(config.engine);
     this.checks = new RegionChecks(this);
     this.requests = new RegionRequests(this);
@@ -443,6 +446,10 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     this.#listeners.push(listener);
   }
 
+  onReplicaRead(listener: ReplicaReadListener): void {
+    this.replicaReads.listen(listener);
+  }
+
   async noteSafePoint(context: RegionContext, safePoint: bigint): Promise<void> {
     const peer = this.#find(context);
     this.#checkVersion(peer, context.version);
@@ -507,7 +514,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     if (!isLeader && !context.replicaRead) throw peer.notLeader();
     if (isLeader && peer.mayLeaseRead(this.world.clock.monotonicMs(), (this.options.leaseMs * 2) / 3)) this.stats.leaseReads++;
     else {
-      await this.#awaitReadIndex(peer, context.version);
+      await this.#awaitReadIndex(peer, context.version, context.readTs ?? 0n);
       if (peer.region.version !== context.version) this.#checkVersion(peer, context.version);
       if (isLeader && !peer.isLeader) throw peer.notLeader();
     }
@@ -523,10 +530,10 @@ export class RaftStore implements RegionKv, AsyncDisposable {
     return { region, term, reader, [Symbol.dispose]: once(() => shared.release()) };
   }
 
-  #awaitReadIndex(peer: Peer, version: number): Promise<void> {
+  #awaitReadIndex(peer: Peer, version: number, readTs: bigint): Promise<void> {
     this.stats.readIndexReads++;
     return new Promise((resolve, reject) => {
-      peer.readsNew.push({ version, resolve, reject, deadlineTick: this.#tick + this.options.electionTicks });
+      peer.readsNew.push({ version, readTs, resolve, reject, deadlineTick: this.#tick + this.options.electionTicks });
       this.wake(peer);
       this.markDirty(peer);
     });
@@ -725,7 +732,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       for (const read of reads) read.reject(peer.isLeader ? busy("no leader") : peer.notLeader());
       return;
     }
-    const context = `${peer.id}/${this.#life}/${++this.#nextRead}`;
+    const context = `${peer.id}/${this.#life}/${++this.#nextRead}${this.replicaReads.mark(reads)}`;
     peer.readsAsked.set(context, reads);
     peer.raft.readIndex(context);
   }

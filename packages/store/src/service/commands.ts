@@ -81,19 +81,19 @@ function row(
 }
 
 const long = { isLong: true };
-const gets = { reads: "get" } as const;
 const scans = { isLong: true, isLarge: true, reads: "scan" } as const;
-const rawGets = { byReplica: true, reads: "get" } as const;
-const rawBatchGets = { byReplica: true, isLarge: true, reads: "get" } as const;
-const rawScans = { byReplica: true, isLong: true, isLarge: true, reads: "scan" } as const;
+const replicaGets = { byReplica: true, reads: "get" } as const;
+const replicaBatchGets = { byReplica: true, isLarge: true, reads: "get" } as const;
+const replicaScans = { byReplica: true, isLong: true, isLarge: true, reads: "scan" } as const;
 
 const rows: readonly Row[] = [
-  row("KvGet", "Get", "error", (s, q: kvrpcpb.GetRequest, c) => s.transactions.get(q, c), gets),
-  row("KvScan", "Scan", "error", (s, q: kvrpcpb.ScanRequest, c) => s.transactions.scan(q, c), scans),
+  row("KvGet", "Get", "error", (s, q: kvrpcpb.GetRequest, c) => s.transactions.get(q, c), replicaGets),
+  row("KvScan", "Scan", "error", (s, q: kvrpcpb.ScanRequest, c) => s.transactions.scan(q, c), replicaScans),
   row("KvPrewrite", "Prewrite", "errors", (s, q: kvrpcpb.PrewriteRequest, c) => s.transactions.prewrite(q, c)),
   row("KvCommit", "Commit", "error", (s, q: kvrpcpb.CommitRequest, c) => s.transactions.commit(q, c)),
   row("KvCleanup", "Cleanup", "error", (s, q: kvrpcpb.CleanupRequest, c) => s.transactions.cleanup(q, c)),
   row("KvBatchGet", "BatchGet", "error", (s, q: kvrpcpb.BatchGetRequest, c) => s.transactions.batchGet(q, c), {
+    byReplica: true,
     isLong: true,
     isLarge: true,
     reads: "get",
@@ -118,16 +118,16 @@ const rows: readonly Row[] = [
   row("KvCheckSecondaryLocks", "CheckSecondaryLocks", "error", (s, q: kvrpcpb.CheckSecondaryLocksRequest, c) =>
     s.transactions.checkSecondaryLocks(q, c),
   ),
-  row("RawGet", "RawGet", "text", (s, q: kvrpcpb.RawGetRequest, c) => s.raw.get(q, c), rawGets),
-  row("RawBatchGet", "RawBatchGet", "pairs", (s, q: kvrpcpb.RawBatchGetRequest, c) => s.raw.batchGet(q, c), rawBatchGets),
+  row("RawGet", "RawGet", "text", (s, q: kvrpcpb.RawGetRequest, c) => s.raw.get(q, c), replicaGets),
+  row("RawBatchGet", "RawBatchGet", "pairs", (s, q: kvrpcpb.RawBatchGetRequest, c) => s.raw.batchGet(q, c), replicaBatchGets),
   row("RawPut", "RawPut", "text", (s, q: kvrpcpb.RawPutRequest, c) => s.raw.put(q, c)),
   row("RawBatchPut", "RawBatchPut", "text", (s, q: kvrpcpb.RawBatchPutRequest, c) => s.raw.batchPut(q, c)),
   row("RawDelete", "RawDelete", "text", (s, q: kvrpcpb.RawDeleteRequest, c) => s.raw.delete(q, c)),
   row("RawBatchDelete", "RawBatchDelete", "text", (s, q: kvrpcpb.RawBatchDeleteRequest, c) => s.raw.batchDelete(q, c)),
-  row("RawScan", "RawScan", "kvs", (s, q: kvrpcpb.RawScanRequest, c) => s.raw.scan(q, c), rawScans),
+  row("RawScan", "RawScan", "kvs", (s, q: kvrpcpb.RawScanRequest, c) => s.raw.scan(q, c), replicaScans),
   row("RawDeleteRange", "RawDeleteRange", "text", (s, q: kvrpcpb.RawDeleteRangeRequest, c) => s.raw.deleteRange(q, c), long),
-  row("RawBatchScan", "RawBatchScan", "kvs", (s, q: kvrpcpb.RawBatchScanRequest, c) => s.raw.batchScan(q, c), rawScans),
-  row("RawGetKeyTTL", null, "text", (s, q: kvrpcpb.RawGetKeyTTLRequest, c) => s.raw.getKeyTtl(q, c), rawGets),
+  row("RawBatchScan", "RawBatchScan", "kvs", (s, q: kvrpcpb.RawBatchScanRequest, c) => s.raw.batchScan(q, c), replicaScans),
+  row("RawGetKeyTTL", null, "text", (s, q: kvrpcpb.RawGetKeyTTLRequest, c) => s.raw.getKeyTtl(q, c), replicaGets),
   row("RawCompareAndSwap", null, "text", (s, q: kvrpcpb.RawCASRequest, c) => s.raw.compareAndSwap(q, c)),
   row("RawChecksum", null, "text", (s, q: kvrpcpb.RawChecksumRequest, c) => s.raw.checksum(q, c), scans),
   row("UnsafeDestroyRange", null, "text", (s, q: kvrpcpb.UnsafeDestroyRangeRequest) => s.transactions.unsafeDestroyRange(q), long),

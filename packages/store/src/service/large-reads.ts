@@ -76,5 +76,6 @@ export function limitLargeReads(kv: RegionKv, limits: LargeReadLimits = defaultL
     noteSafePoint: (context, safePoint) => kv.noteSafePoint(context, safePoint),
     onSafePoint: (listener) => kv.onSafePoint(listener),
     onLead: (listener) => kv.onLead(listener),
+    onReplicaRead: (listener) => kv.onReplicaRead(listener),
   };
 }

@@ -264,6 +264,9 @@ export function createMemoryRegions(options: MemoryRegionsOptions = {}): MemoryR
       listeners.set(storeId, all);
       for (const region of regions) if (region.leader === storeId) listener(describe(region), region.term);
     },
+    onReplicaRead() {
+      // Only leaders are read here.
+    },
     async split(context, keys) {
       const region = check(storeId, context);
       return split(region, keys);

@@ -26,9 +26,14 @@ interface HeldLock {
   readonly lock: Lock;
 }
 
+interface Held extends HeldLock {
+  /** Told when the locks of the command are let go. */
+  readonly waiters: (() => void)[];
+}
+
 export class ConcurrencyManager {
   #maxTs = 0n;
-  readonly #locks = new Map<string, HeldLock>();
+  readonly #locks = new Map<string, Held>();
   /** Beyond it no honest client can be; null: not known. */
   #limit: bigint | null = null;
 
@@ -58,10 +63,12 @@ export class ConcurrencyManager {
 
   /** In the same synchronous step as the decision that read `maxTs`. */
   hold(locks: readonly HeldLock[]): Disposable {
-    for (const held of locks) this.#locks.set(nameOf(held.key), held);
+    const waiters: (() => void)[] = [];
+    for (const { key, lock } of locks) this.#locks.set(nameOf(key), { key, lock, waiters });
     return {
       [Symbol.dispose]: () => {
         for (const { key, lock } of locks) if (this.#locks.get(nameOf(key))?.lock === lock) this.#locks.delete(nameOf(key));
+        for (const each of waiters.splice(0)) each();
       },
     };
   }
@@ -73,6 +80,14 @@ export class ConcurrencyManager {
     return held !== undefined && lockForReader(held.lock, userKey, options) === "blocks"
       ? { locked: lockInfoOf(userKey, held.lock) }
       : null;
+  }
+
+  /** Until all locks that may be committed at or before `ts` are let go; null: there are none. */
+  whenReleased(range: KeyRange, ts: bigint): Promise<void> | null {
+    const commands = new Set<(() => void)[]>();
+    for (const { key, lock, waiters } of this.#locks.values()) if (lock.minCommitTs <= ts && inRange(key, range)) commands.add(waiters);
+    if (commands.size === 0) return null;
+    return Promise.all([...commands].map((waiters) => new Promise<void>((resolve) => waiters.push(resolve)))).then(() => {});
   }
 
   /** The first lock, in key order, that is in a reader's way. */
@@ -91,13 +106,17 @@ export class ConcurrencyManager {
     let first: { held: HeldLock; userKey: Uint8Array } | null = null;
     for (const held of this.#locks.values()) {
       const { key } = held;
-      if (compareBytes(key, range.start) < 0 || (range.end.length > 0 && compareBytes(key, range.end) >= 0)) continue;
+      if (!inRange(key, range)) continue;
       if (first !== null && compareBytes(first.held.key, key) < 0) continue;
       const userKey = decodeKey(key) ?? key;
       if (matches(held, userKey)) first = { held, userKey };
     }
     return first === null ? null : lockInfoOf(first.userKey, first.held.lock);
   }
+}
+
+function inRange(key: Uint8Array, { start, end }: KeyRange): boolean {
+  return compareBytes(key, start) >= 0 && (end.length === 0 || compareBytes(key, end) < 0);
 }
 
 export interface LeadsOptions {

@@ -101,6 +101,7 @@ export class Transactions {
       released: (keys) => this.waits.released(keys),
     });
     options.kv.onLead(this.leads.began);
+    options.kv.onReplicaRead((region, readTs) => this.#readAtReplica(region, readTs));
     options.kv.onSafePoint((safePoint) => this.#learnSafePoint(safePoint));
   }
 
@@ -112,7 +113,7 @@ export class Transactions {
     if (this.concurrency.isBeyond(options.ts)) await this.#learnPresent(options.ts);
     const refused = this.#beginRead(options) ?? this.concurrency.check(request.key, key, options);
     if (refused !== null) return { error: refused };
-    using snapshot = await this.#kv.snapshot(context);
+    using snapshot = await this.#kv.snapshot(atReplica(context, options.ts));
     const collected = this.#isCollected(options);
     if (collected !== null) return { error: collected };
     checkInRegion(key, snapshot.region);
@@ -134,7 +135,7 @@ export class Transactions {
       if (error === null) keys.push(key);
       else pairs.push({ key, error });
     }
-    using snapshot = await this.#kv.snapshot(context);
+    using snapshot = await this.#kv.snapshot(atReplica(context, options.ts));
     const collected = this.#isCollected(options);
     if (collected !== null) return { error: collected, pairs: [{ error: collected }] };
     for (const key of request.keys) checkInRegion(encodeKey(key), snapshot.region);
@@ -156,7 +157,7 @@ export class Transactions {
     if (this.concurrency.isBeyond(options.ts)) await this.#learnPresent(options.ts);
     const refused = this.#beginRead(options) ?? this.concurrency.checkRange(this.#inRegion(range, context.regionId), options);
     if (refused !== null) return { error: refused, pairs: [{ error: refused }] };
-    using snapshot = await this.#kv.snapshot(context);
+    using snapshot = await this.#kv.snapshot(atReplica(context, options.ts));
     const collected = this.#isCollected(options);
     if (collected !== null) return { error: collected, pairs: [{ error: collected }] };
     const { region } = snapshot;
@@ -208,6 +209,16 @@ export class Transactions {
 
   #learnSafePoint(safePoint: bigint): void {
     if (safePoint > this.#safePoint) this.#safePoint = safePoint;
+  }
+
+  /** At the leader: from now on no commit chooses a time at or before it, and what has chosen one is waited for. */
+  #readAtReplica({ startKey, endKey }: RegionDescription, ts: bigint): Promise<void> | null {
+    const range = { start: startKey, end: endKey };
+    if (this.concurrency.observe(ts)) return this.concurrency.whenReleased(range, ts);
+    return this.#learnPresent(ts).then(async () => {
+      if (!this.concurrency.observe(ts)) throw new RegionError({ kind: "staleCommand" }, `the timestamp ${ts} is far ahead`);
+      await this.concurrency.whenReleased(range, ts);
+    });
   }
 
   /** To be asked again when the snapshot is there: what is missing from it may have been collected while the read waited. */
@@ -892,6 +903,8 @@ function nothing<T>(acting: Acting, answer: T): T {
   acting.changes.drop();
   return answer;
 }
+
+const atReplica = (context: RegionContext, readTs: bigint) => (context.replicaRead ? { ...context, readTs } : context);
 
 const keysOf = (keys: readonly Uint8Array[]) => keys.map((key) => ({ key }));
 
