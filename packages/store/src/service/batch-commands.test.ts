@@ -1,4 +1,4 @@
-import { AnswerRoom, type StreamCall } from "@skein/rpc";
+import { AnswerRoom, ByteBudget, type StreamCall } from "@skein/rpc";
 import { Simulation } from "@skein/sim";
 import { expect, test } from "vitest";
 import type { tikvpb } from "../wire/index.ts";
@@ -62,4 +62,62 @@ test("large answers that callers do not read share their room over all streams; 
   expect([first.answers, second.isCut(), last.isCut()]).toEqual([["Scan", "Scan"], true, false]);
   for (const { listener } of streams) listener.gone?.();
   expect(room.used).toBe(0);
+});
+
+test("what requests hold while they wait counts over all streams, with what else has come; without room the server is busy", async () => {
+  const simulation = new Simulation({ seed: 2 });
+  const world = simulation.world("store");
+  const received = new ByteBudget(3 * megabyte);
+  const ends: (() => void)[] = [];
+  const waits: Command = () =>
+    new Promise((resolve) => {
+      ends.push(() => resolve({}));
+    });
+  const open = () => {
+    const answers: string[] = [];
+    const call: StreamCall<tikvpb.BatchCommandsResponse> = {
+      context: { signal: new AbortController().signal, peer: "p", metadata: () => null },
+      send: ({ responses }) => {
+        for (const response of responses ?? []) {
+          const { value } = response as { readonly value: { readonly region_error?: { readonly message: string } } };
+          answers.push(value.region_error?.message ?? "done");
+        }
+        return true;
+      },
+      end: () => {},
+      fail: () => {},
+      cutOff: () => {},
+      pause: () => {},
+      resume: () => {},
+    };
+    const table = new Map([
+      ["Prewrite", waits],
+      ["BatchGet", waits],
+    ]);
+    const listener = serveBatchCommands(world, table, call, { ...defaultBatchLimits, largeMax: 1 }, undefined, received);
+    const ask = async (kind: string, value: object) => {
+      listener.message({ requests: [{ kind, value }] as never, request_ids: [1] });
+      await simulation.pass(10);
+    };
+    return { answers, ask, gone: () => listener.gone?.() };
+  };
+  const [first, second] = [open(), open()];
+  const prewrite = { mutations: [{ key: new Uint8Array(10), value: new Uint8Array(megabyte) }] };
+  const batchGet = { keys: [new Uint8Array(megabyte)] };
+  await first.ask("Prewrite", prewrite);
+  await first.ask("BatchGet", { keys: [] });
+  await first.ask("BatchGet", batchGet); // stands in the line
+  await second.ask("Prewrite", prewrite);
+  expect([first.answers, second.answers]).toEqual([[], ["the server has no room for more requests"]]);
+  expect(ends).toHaveLength(2);
+  // Small ones pass, as they do elsewhere.
+  await second.ask("Prewrite", { mutations: [] });
+  expect(ends).toHaveLength(3);
+  first.gone();
+  await second.ask("Prewrite", prewrite);
+  expect(second.answers).toHaveLength(1);
+  for (const end of ends) end();
+  await simulation.pass(10);
+  expect(second.answers.slice(1)).toEqual(["done", "done"]);
+  expect(received.used).toBe(0);
 });

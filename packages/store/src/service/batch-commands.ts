@@ -4,10 +4,19 @@
  * Bounds: while much is under way, or the other side does not read its answers, no more requests are taken from the stream.
  * Commands whose answers may be large stand in a line of their own: a few run at once, and none while finished answers pile up. Large
  * answers that are not read take room that all streams and unary calls of the process share: without room the answer is that the server is
- * busy, and who has held room for long without reading is cut off.
+ * busy, and who has held room for long without reading is cut off. Requests count until they are answered, with all else that the process
+ * has received and not dealt with: commands that wait for latches or for a leader would hold theirs without end.
  */
 import type { World } from "@skein/base";
-import { type AnswerRoom, answerRoom, type StreamCall, type StreamListener, smallAnswerBytes } from "@skein/rpc";
+import {
+  type AnswerRoom,
+  answerRoom,
+  type ByteBudget,
+  receivedBytes,
+  type StreamCall,
+  type StreamListener,
+  smallAnswerBytes,
+} from "@skein/rpc";
 import type { tikvpb } from "../wire/index.ts";
 import type { Command } from "./commands.ts";
 
@@ -45,12 +54,13 @@ export function serveBatchCommands(
   call: StreamCall<tikvpb.BatchCommandsResponse>,
   limits: BatchLimits = defaultBatchLimits,
   room: AnswerRoom = answerRoom,
+  received: ByteBudget = receivedBytes,
 ): StreamListener<tikvpb.BatchCommandsRequest> {
   let answers: Answer[] = [];
   let answerBytes = 0;
   let underWay = 0;
   let largeUnderWay = 0;
-  let large: (() => void)[] = [];
+  let large: { readonly run: () => void; readonly bytes: number }[] = [];
   let isDue = false;
   let isBlocked = false;
   let isPaused = false;
@@ -65,7 +75,7 @@ export function serveBatchCommands(
 
   const adjust = () => {
     const mayStart = () => !isBlocked && largeUnderWay < limits.largeMax && answerBytes < limits.answerBytesMax;
-    while (large.length > 0 && mayStart()) large.shift()?.();
+    while (large.length > 0 && mayStart()) large.shift()?.run();
     const shouldPause = isBlocked || underWay + large.length >= limits.commandsMax || large.length >= limits.largeMax;
     if (shouldPause === isPaused || isGone) return;
     isPaused = shouldPause;
@@ -109,13 +119,14 @@ export function serveBatchCommands(
     isDue = true;
     world.clock.afterTurn(flush);
   };
-  const start = (id: number, kind: string, value: object, command: Command, isLarge: boolean) => {
+  const start = (id: number, kind: string, value: object, command: Command, isLarge: boolean, bytes: number) => {
     underWay++;
     if (isLarge) largeUnderWay++;
     // Commands never reject.
     void command(value, signal).then((done) => {
       underWay--;
       if (isLarge) largeUnderWay--;
+      if (bytes > 0) received.free(bytes);
       answer(id, kind, done);
     });
   };
@@ -129,8 +140,10 @@ export function serveBatchCommands(
         const command = request === null ? undefined : commands.get(request.kind);
         if (request !== null && command !== undefined) {
           const { kind, value } = request;
-          if (largeKinds.has(kind)) large.push(() => start(id, kind, value, command, true));
-          else start(id, kind, value, command, false);
+          const bytes = countedBytes(value);
+          if (bytes > 0 && !received.take(bytes)) answer(id, kind, tooMany);
+          else if (largeKinds.has(kind)) large.push({ run: () => start(id, kind, value, command, true, bytes), bytes });
+          else start(id, kind, value, command, false, bytes);
         } else if (request?.kind === "Empty") answer(id, "Empty", { test_id: (request.value as tikvpb.BatchCommandsEmptyRequest).test_id });
         else answer(id, "", null);
       }
@@ -150,6 +163,7 @@ export function serveBatchCommands(
       release();
       for (const { free } of answers) free?.();
       answers = [];
+      for (const { bytes } of large) received.free(bytes);
       large = [];
     },
   };
@@ -161,6 +175,31 @@ const noRoom = {
     server_is_busy: { reason: "answers that are not read", backoff_ms: 200 },
   },
 };
+
+const tooMany = {
+  region_error: {
+    message: "the server has no room for more requests",
+    server_is_busy: { reason: "requests under way", backoff_ms: 200 },
+  },
+};
+
+/** Smaller requests are not counted: their number has a limit. */
+const countedBytesMin = 4096;
+
+/** Bytes of what can be large in a request; 0 when it is not counted. */
+function countedBytes(request: object): number {
+  const { value, keys, mutations, pairs } = request as {
+    readonly value?: Uint8Array;
+    readonly keys?: readonly Uint8Array[];
+    readonly mutations?: readonly { readonly key?: Uint8Array; readonly value?: Uint8Array }[];
+    readonly pairs?: readonly { readonly key?: Uint8Array; readonly value?: Uint8Array }[];
+  };
+  let bytes = value?.length ?? 0;
+  if (keys !== undefined) for (const key of keys) bytes += key.length;
+  const list = mutations ?? pairs;
+  if (list !== undefined) for (const { key, value: its } of list) bytes += (key?.length ?? 0) + (its?.length ?? 0);
+  return bytes < countedBytesMin ? 0 : bytes;
+}
 
 /** Bytes of what can be large in an answer. */
 function sizeOf(answer: object): number {
