@@ -1,3 +1,3 @@
 import { stockClientSuite } from "./suite.ts";
 
-stockClientSuite({ client: "java", keys: "java", rawChecks: 8, txnChecks: 6 });
+stockClientSuite({ client: "java", keys: "java", rawChecks: 9, txnChecks: 6 });

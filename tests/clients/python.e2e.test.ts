@@ -1,3 +1,3 @@
 import { stockClientSuite } from "./suite.ts";
 
-stockClientSuite({ client: "python", keys: "py", rawChecks: 6, txnChecks: 9 });
+stockClientSuite({ client: "python", keys: "py", rawChecks: 6, txnChecks: 10 });

@@ -1,3 +1,3 @@
 import { stockClientSuite } from "./suite.ts";
 
-stockClientSuite({ client: "rust", keys: "rs", rawChecks: 9, txnChecks: 14 });
+stockClientSuite({ client: "rust", keys: "rs", rawChecks: 9, txnChecks: 15 });

@@ -73,7 +73,6 @@ const builders: Record<ClientName, (world: World) => Promise<ClientProgram>> = {
   },
   java: async (world) => {
     const java = await toolchain(world, "java", "Java 11 or newer");
-    await toolchain(world, "javac", "a Java development kit");
     const maven = await toolchain(world, "mvn", "Maven");
     const archives = ["tikv-client-java-3.3.5.jar", "slf4j-nop-1.7.36.jar", "slf4j-api-1.7.36.jar"].map((name) => inCache("java", name));
     const local = `-Dmaven.repo.local=${inCache("maven")}`;
@@ -86,7 +85,13 @@ const builders: Record<ClientName, (world: World) => Promise<ClientProgram>> = {
         "java",
       ),
     );
-    return { command: java, args: ["-Xmx256m", "-cp", archives.join(":"), join(sources, "java", "Client.java")] };
+    const classes = inCache("java", "classes");
+    const compiler = await toolchain(world, "javac", "a Java development kit");
+    const source = join(sources, "java", "Client.java");
+    await once(world, "java-classes", source, () =>
+      build(world, "the program of Java", compiler, ["-cp", archives.join(":"), "-d", classes, source], "java"),
+    );
+    return { command: java, args: ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", [classes, ...archives].join(":"), "Client"] };
   },
 };
 

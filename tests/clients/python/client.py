@@ -239,6 +239,16 @@ async def txn_checks(endpoints):
         await patiently(overwrite)
         want("after", await read(client, name("left")), b"new")
 
+    async def locked_reads():
+        await put(client, {name("for-update-1"): b"1", name("for-update-2"): b"2"})
+        txn = await client.begin(pessimistic=True)
+        found = dict(pairs_of(await txn.batch_get_for_update([name("for-update-1"), name("for-update-2"), name("for-update-3")])))
+        want("those that are there", found, {name("for-update-1"): b"1", name("for-update-2"): b"2"})
+        await txn.put(name("for-update-1"), b"3")
+        await txn.commit()
+        want("after", await read(other, name("for-update-1")), b"3")
+        await put(other, {name("for-update-2"): b"free"})
+
     async def history():
         at = []
         for i in range(4):
@@ -256,6 +266,7 @@ async def txn_checks(endpoints):
         ("100 increments under pessimistic locks lose none", counter),
         ("a deadlock is found", deadlock),
         ("the lock of a process that died is taken away", abandoned),
+        ("reads that lock", locked_reads),
         ("history reads", history),
     ]
 

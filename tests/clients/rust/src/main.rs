@@ -201,6 +201,11 @@ async fn raw(endpoints: Vec<String>, report: &mut Report) -> Outcome {
             c.put(format!("{key}-ever"), "x").await.map_err(text)?;
             want("for ever", c.get_key_ttl_secs(format!("{key}-ever")).await.map_err(text)?, Some(0))?;
             want("absent", c.get_key_ttl_secs(format!("{key}-none")).await.map_err(text)?, None)?;
+            let pairs = [(format!("{key}-b1"), "x"), (format!("{key}-b2"), "y")];
+            c.batch_put_with_ttl(pairs, [100, 0]).await.map_err(text)?;
+            let left = c.get_key_ttl_secs(format!("{key}-b1")).await.map_err(text)?;
+            want("one of a batch has its own", left.is_some_and(|left| left > 60 && left <= 100), true)?;
+            want("the other has none", c.get_key_ttl_secs(format!("{key}-b2")).await.map_err(text)?, Some(0))?;
             while c.get(key.clone()).await.map_err(text)?.is_some() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -342,6 +347,22 @@ async fn txn(endpoints: Vec<String>, report: &mut Report) -> Outcome {
             txn.insert(key.clone(), "2").await.map_err(text)?;
             want("refused", txn.commit().await.is_err(), true)?;
             want("the first one's", read(&c, &key).await?, bytes("1"))
+        })
+        .await;
+
+    let (c, o, key) = (client.clone(), other.clone(), format!("{p}batch"));
+    report
+        .check("reads that lock many keys, and what they gave is written", CHECK, async move {
+            put(&c, mode(0), &[(format!("{key}1"), "1"), (format!("{key}2"), "2")]).await?;
+            let mut txn = c.begin_with_options(mode(1)).await.map_err(text)?;
+            let asked = [format!("{key}1"), format!("{key}2"), format!("{key}3")];
+            let found: Vec<_> = txn.batch_get_for_update(asked).await.map_err(text)?.into_iter().map(pair).collect();
+            want("those that are there", found.len(), 2)?;
+            txn.put(format!("{key}1"), "3").await.map_err(text)?;
+            txn.delete(format!("{key}2")).await.map_err(text)?;
+            txn.commit().await.map_err(text)?;
+            want("written", read(&o, &format!("{key}1")).await?, bytes("3"))?;
+            want("deleted", read(&o, &format!("{key}2")).await?, None)
         })
         .await;
 
