@@ -28,7 +28,7 @@ import { createHotHistory, keepHotHistory } from "./hot-history.ts";
 import { routesOf } from "./routes/routes.ts";
 import { keepEvicted, loadSchedulers, pauseEvicted } from "./scheduler-admin.ts";
 import { snapshotOf } from "./snapshot.ts";
-import type { Removal, SchedulingState } from "./state.ts";
+import type { Change, SchedulingState } from "./state.ts";
 
 const turnMs = 50;
 const pushEveryMs = 500;
@@ -222,12 +222,17 @@ function createState(services: PdServices, policySource: PolicySource): Scheduli
       internal.splitAt.delete(id);
     } else if (state.isRunning) suspect(id);
   });
-  const removals = new Map<StoreId, Removal>();
+  const [removals, arrivals] = [new Map<StoreId, Change>(), new Map<StoreId, Change>()];
   const stopStores = services.stores.onChange((store) => {
-    const { id, state: storeState } = store.meta;
+    const { id, state: storeState, nodeState } = store.meta;
     if (storeState === "tombstone") hot.forgetStore(id);
-    if (storeState !== "offline") removals.delete(id);
-    else if (!removals.has(id)) removals.set(id, { sinceMs: clock.nowMs(), sizeMib: store.regionSize });
+    for (const [changes, isOne] of [
+      [removals, storeState === "offline"],
+      [arrivals, storeState === "up" && nodeState === "preparing"],
+    ] as const) {
+      if (!isOne) changes.delete(id);
+      else if (!changes.has(id)) changes.set(id, { sinceMs: clock.nowMs(), sizeMib: store.regionSize });
+    }
   });
   const stopListening = () => {
     stopRegions();
@@ -245,6 +250,7 @@ function createState(services: PdServices, policySource: PolicySource): Scheduli
     scatterer: createScatterer(),
     checkerPauses: new Map<CheckerName, number>(),
     removals,
+    arrivals,
     startedMs: clock.nowMs(),
     isRunning: false,
     policy,

@@ -11,7 +11,8 @@ import type { Scheduler } from "./core/schedulers/scheduler-set.ts";
 import type { LimitScene, LimitType, StoreLimits } from "./core/store-limits.ts";
 import type { HotHistory } from "./hot-history.ts";
 
-export interface Removal {
+/** A store as this member first saw it change. */
+export interface Change {
   readonly sinceMs: number;
   readonly sizeMib: number;
 }
@@ -29,7 +30,9 @@ export interface SchedulingState {
   /** Until when, wall time. */
   readonly checkerPauses: Map<CheckerName, number>;
   /** Stores that are being emptied, as they were when this member first saw it. */
-  readonly removals: ReadonlyMap<StoreId, Removal>;
+  readonly removals: ReadonlyMap<StoreId, Change>;
+  /** New stores that are being filled. */
+  readonly arrivals: ReadonlyMap<StoreId, Change>;
   /** When this process began to lead; operators' times count from it. */
   readonly startedMs: number;
   /** Schedulers and checkers run. */

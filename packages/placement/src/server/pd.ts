@@ -447,12 +447,13 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
       await this.world.clock.sleep(checkStoresMs, signal);
       await this.#inTurn(async () => {
         const stores = this.cluster.stores();
+        const up = stores.filter(({ meta }) => meta.state === "up");
         const facts = {
           nowMs: this.world.clock.nowMs(),
           regionCount: this.cluster.regionCount,
           preparingMaxMs: this.config.current.schedule.maxStorePreparingTimeMs,
-          storeCount: stores.filter(({ meta }) => meta.state === "up").length,
-          averageSize: this.cluster.averageRegionSize,
+          storeCount: up.length,
+          wholeSizeMib: up.reduce((sum, store) => sum + store.regionSize, 0),
         };
         for (const store of stores) {
           signal.throwIfAborted();

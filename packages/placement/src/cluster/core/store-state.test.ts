@@ -67,11 +67,12 @@ describe("leaving and coming back", () => {
     expect(buryStore(three, 1, true, 1_020_001)).toMatchObject({ state: "tombstone" });
   });
   test("what the look every ten seconds does", () => {
-    const facts = { nowMs: 200_000, regionCount: 500, preparingMaxMs: 1e9, storeCount: 3, averageSize: 10 };
+    const facts = { nowMs: 200_000, regionCount: 500, preparingMaxMs: 1e9, storeCount: 3, wholeSizeMib: 15_000 };
     const preparing = meta(1, { nodeState: "preparing" });
     expect(dueChange(storeView(preparing), facts)).toBeNull();
     expect(dueChange(storeView(preparing), { ...facts, regionCount: 50 })).toMatchObject({ nodeState: "serving" });
-    expect(dueChange(storeView(preparing, { regionSize: 1600 }), facts)).toMatchObject({ nodeState: "serving" });
+    expect(dueChange(storeView(preparing, { regionSize: 4499 }), facts)).toBeNull();
+    expect(dueChange(storeView(preparing, { regionSize: 4500 }), facts)).toMatchObject({ nodeState: "serving" });
     expect(dueChange(storeView(meta(1, { state: "offline" }), { regionCount: 1 }), facts)).toBeNull();
     expect(dueChange(storeView(meta(1, { state: "offline" })), facts)).toMatchObject({ state: "tombstone" });
     expect(dueChange(storeView(meta(1, { state: "tombstone", lastHeartbeatMs: 0 })), { ...facts, nowMs: 31 * 86_400_000 })).toBe("forget");

@@ -149,8 +149,9 @@ export function dueChange(
     readonly nowMs: number;
     readonly regionCount: number;
     readonly preparingMaxMs: number;
+    /** Of the stores that are up. */
     readonly storeCount: number;
-    readonly averageSize: number;
+    readonly wholeSizeMib: number;
   },
 ): StoreMeta | "forget" | null {
   const { meta } = store;
@@ -159,7 +160,7 @@ export function dueChange(
       if (meta.nodeState !== "preparing") return null;
       return facts.regionCount < 100 ||
         facts.nowMs - meta.startTimestampS * 1000 >= facts.preparingMaxMs ||
-        store.regionSize >= 0.9 * fairShare(facts)
+        store.regionSize >= servingFromMib(facts)
         ? { ...meta, nodeState: "serving" }
         : null;
     case "offline":
@@ -169,9 +170,9 @@ export function dueChange(
   }
 }
 
-/** MiB that each of the stores would have if all had the same. */
-function fairShare(facts: { readonly regionCount: number; readonly storeCount: number; readonly averageSize: number }): number {
-  return facts.storeCount === 0 ? 0 : (facts.regionCount * facts.averageSize) / facts.storeCount;
+/** A new store serves when it has nine tenths of what each would have if all replicas were spread evenly. MiB. */
+export function servingFromMib(facts: { readonly storeCount: number; readonly wholeSizeMib: number }): number {
+  return facts.storeCount === 0 ? 0 : (0.9 * facts.wholeSizeMib) / facts.storeCount;
 }
 
 function find(stores: readonly StoreView[], id: number): StoreView {

@@ -1,6 +1,6 @@
 /** `pd-ctl operator …` */
-import type { Command, CommandContext } from "../command.ts";
-import { change, wholeNumber } from "./helpers.ts";
+import { type Command, type CommandContext, failureText } from "../command.ts";
+import { change, parseJson, prettyJson, wholeNumber } from "./helpers.ts";
 
 /** Numbers of a line; null after the text that the original prints for a word that is none. */
 function numbers(context: CommandContext, words: readonly string[]): number[] | null {
@@ -88,10 +88,16 @@ export const operatorCommand: Command = {
     {
       usage: "history <start>",
       about: "show operators that ended after a time in unix seconds",
-      run: (context) =>
-        context.args.length > 1
-          ? Promise.resolve(context.usage())
-          : context.get(`operators/records${context.args.length === 0 ? "" : `?from=${encodeURIComponent(context.args[0] as string)}`}`),
+      run: async (context) => {
+        const [from, limit] = context.args;
+        if (context.args.length > 2) return context.usage();
+        const path = `operators/records${from === undefined ? "" : `?from=${encodeURIComponent(from)}`}`;
+        if (limit === undefined) return context.get(path);
+        if (!wholeNumber.test(limit)) return context.print(`strconv.Atoi: parsing ${JSON.stringify(limit)}: invalid syntax`);
+        const answer = await context.request("GET", path);
+        if (answer.status !== 200) return context.print(failureText(answer));
+        context.print(prettyJson((parseJson(answer) as readonly unknown[]).slice(0, Number(limit))));
+      },
     },
     {
       usage: "remove <region_id>",

@@ -1,5 +1,6 @@
 /** Stores: what they are, their labels, weights and limits, and how they go (spec §6.2). */
 import type { StoreView } from "../../core/model.ts";
+import { servingFromMib } from "../../cluster/core/store-state.ts";
 import { pdErrors } from "../../errors.ts";
 import { type HttpRoute, inputRefusal, json, type PdHttpRequest, refusal } from "../../server/http-routes.ts";
 import type { PdServices } from "../../server/services.ts";
@@ -276,26 +277,32 @@ async function setLimits(pd: PdServices, stores: readonly StoreView[], rate: num
   await pd.config.set({ schedule: { storeLimit: next } });
 }
 
-/** How far stores that are being removed have come, by what is left of their size since this member saw it begin. */
+/** What is left to move, and what there was in all, of stores that empty or fill; from where this member saw it begin. MiB. */
 function progress(state: ReturnType<StateOf>, pd: PdServices, query: URLSearchParams): unknown {
-  const [action, id] = [query.get("action"), query.get("id")];
-  if (action === null && id === null) throw refusal(400, "need query parameters");
-  const chosen = [...state.removals].filter(([storeId]) => (id === null ? action === "removing" : String(storeId) === id));
+  const [asked, id] = [query.get("action"), query.get("id")];
+  if (asked === null && id === null) throw refusal(400, "need query parameters");
+  const isFilled = id === null ? asked === "preparing" : state.arrivals.has(Number(id));
+  const up = pd.cluster.stores().filter(({ meta }) => meta.state === "up");
+  const fullMib = servingFromMib({ storeCount: up.length, wholeSizeMib: up.reduce((sum, store) => sum + store.regionSize, 0) });
+  const chosen =
+    id === null && asked !== "removing" && !isFilled
+      ? []
+      : [...(isFilled ? state.arrivals : state.removals)].filter(([storeId]) => id === null || String(storeId) === id);
   if (chosen.length === 0)
     throw refusal(
       404,
-      `[PD:progress:ErrProgressNotFound]no progress found for the ${id === null ? `action: ${action}` : `given store ID: ${id}`}`,
+      `[PD:progress:ErrProgressNotFound]no progress found for the ${id === null ? `action: ${asked}` : `given store ID: ${id}`}`,
     );
   let [left, whole, speed] = [0, 0, 0];
   for (const [storeId, { sinceMs, sizeMib }] of chosen) {
     const now = pd.cluster.store(storeId)?.regionSize ?? 0;
-    left += now;
-    whole += Math.max(sizeMib, now);
+    left += isFilled ? Math.max(0, fullMib - now) : now;
+    whole += isFilled ? Math.max(fullMib, now) : Math.max(sizeMib, now);
     const seconds = (pd.cluster.nowMs - sinceMs) / 1000;
-    if (seconds > 0) speed += Math.max(0, sizeMib - now) / seconds;
+    if (seconds > 0) speed += Math.max(0, isFilled ? now - sizeMib : sizeMib - now) / seconds;
   }
   return {
-    action: "removing",
+    action: isFilled ? "preparing" : "removing",
     store_id: id === null ? undefined : Number(id),
     progress: whole === 0 ? 1 : (whole - left) / whole,
     current_speed: speed,
