@@ -52,6 +52,7 @@ export async function runTxnLoad(
       if (text.endsWith("}\n")) await phase(false);
     }
     const { code } = await child.exited;
+    if (!text.startsWith("begin\n")) throw new Error("no transaction began after the warming up");
     if (code !== 0) throw new Error(`the load of transactions ended with ${code}`);
     return JSON.parse(text.slice("begin\n".length)) as TxnLoadResult;
   } finally {

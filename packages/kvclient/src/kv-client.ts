@@ -30,6 +30,8 @@ export interface TransactOptions extends TransactionOptions {
 export interface SnapshotOptions {
   /** Ends its reads, which reject with the signal's reason. */
   readonly signal?: AbortSignal;
+  /** Reads at any replica, and not at leaders alone: as right, and one more hop between stores. Default false. */
+  readonly byReplica?: boolean;
 }
 
 export interface GcResult {
@@ -144,14 +146,14 @@ export function createKvClient(world: World, options: KvClientOptions): KvClient
         }
       }
     },
-    snapshot: async (wanted, { signal } = {}) => {
+    snapshot: async (wanted, { signal, byReplica = false } = {}) => {
       controller.signal.throwIfAborted();
       const at = wanted ?? (await pd.tso());
       if (wanted !== undefined) {
         const safePoint = await pd.gcSafePoint();
         if (wanted < safePoint) throw kvErrors.tooOld([wanted, safePoint]);
       }
-      return new RegionSnapshot(world, requests, resolver, eitherOf(controller.signal, signal), at);
+      return new RegionSnapshot(world, requests, resolver, at, { signal: eitherOf(controller.signal, signal), byReplica });
     },
     timestamp,
     split: async (keys, { isRaw = false } = {}) => {

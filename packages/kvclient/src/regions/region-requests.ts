@@ -20,6 +20,8 @@ export interface SendOptions {
   /** Of one try. Default 6000: longer than an election takes, so that a store that hangs is left in time. */
   readonly timeoutMs?: number;
   readonly context?: Input<kvrpcpb.Context>;
+  /** Asks the replicas in turn; when one does not answer, the leader. For reads of transactions. */
+  readonly byReplica?: boolean;
   /** Called when it is not known whether the store did what was asked. */
   readonly onUnknown?: (error: unknown) => void;
 }
@@ -33,6 +35,7 @@ const hintsMax = 5;
 
 export class RegionRequests {
   readonly regions: RegionCache;
+  private lastReplica = 0;
 
   constructor(regions: RegionCache) {
     this.regions = regions;
@@ -72,9 +75,10 @@ export class RegionRequests {
     options: SendOptions,
     run: (connection: StoreConnection, context: Input<kvrpcpb.Context>) => Promise<A>,
   ): Promise<A | Moved> {
+    let byReplica = options.byReplica === true;
     for (let tried = 1; ; tried++) {
       if (!region.isValid) return moved;
-      const replica = region.replicas[region.leader] as Replica;
+      const replica = region.replicas[byReplica ? ++this.lastReplica % region.replicas.length : region.leader] as Replica;
       let answer: A;
       let isSent = false;
       patience.mustGoOn();
@@ -86,6 +90,7 @@ export class RegionRequests {
           region_epoch: { conf_ver: region.confVer, version: region.version },
           peer: { id: replica.id, store_id: replica.storeId },
           max_execution_duration_ms: options.timeoutMs ?? requestMs,
+          ...(byReplica ? { replica_read: true } : {}),
           ...options.context,
         };
         isSent = true;
@@ -97,6 +102,11 @@ export class RegionRequests {
         }
         if (!isRpcError(error) && !kvErrors.refused.is(error)) throw error;
         if (isRpcError(error, "invalid_argument") || isRpcError(error, "unimplemented")) throw error;
+        if (byReplica) {
+          byReplica = false;
+          this.regions.forgetStore(replica.storeId);
+          continue;
+        }
         if (isRpcError(error) && mayHaveArrived(error)) options.onUnknown?.(error);
         this.regions.forgetStore(replica.storeId);
         // The store does not answer: perhaps another leads by now. When all were asked, the placement driver may know better.
@@ -107,6 +117,10 @@ export class RegionRequests {
       }
       const refusal = answer.region_error;
       if (refusal === null) return answer;
+      if (byReplica && refusal.epoch_not_match === null) {
+        byReplica = false;
+        continue;
+      }
       if (refusal.is_undetermined) options.onUnknown?.(kvErrors.refused([`a request to region ${region.id}`, refusal.message]));
       if ((await this.deal(region, replica, refusal, tried, patience)) === "moved") return moved;
     }

@@ -1,13 +1,12 @@
 /** All data as it was at one timestamp. */
 import { compareBytes, type World } from "@skein/base";
-import type { Input } from "@skein/rpc";
 import type { kvrpcpb } from "@skein/store/wire";
 import { forEachOf } from "../concurrency.ts";
 import { earlierEnd, laterKey, mapKey, nextKey } from "../core/keys.ts";
 import { kvErrors } from "../errors.ts";
 import { Patience } from "../patience.ts";
 import type { KeyValue, ScanRange } from "../raw/raw-client.ts";
-import { moved, type RegionRequests } from "../regions/region-requests.ts";
+import { moved, type RegionRequests, type SendOptions } from "../regions/region-requests.ts";
 import type { LockResolver } from "./lock-resolver.ts";
 
 export interface SnapshotScan extends ScanRange {
@@ -31,6 +30,14 @@ export interface Snapshot {
   scan(scan: SnapshotScan): AsyncIterable<KeyValue>;
 }
 
+export interface SnapshotReads {
+  /** Ends what is read, which rejects with its reason. */
+  readonly signal: AbortSignal;
+  /** Default 40 000. */
+  readonly patienceMs?: number;
+  readonly byReplica?: boolean;
+}
+
 const pageMax = 256;
 const batchKeysMax = 1024;
 const concurrencyMax = 16;
@@ -40,32 +47,23 @@ export class RegionSnapshot implements Snapshot {
   private readonly world: World;
   private readonly requests: RegionRequests;
   private readonly resolver: LockResolver;
-  private readonly closing: AbortSignal;
-  private readonly patienceMs: number;
+  private readonly reads: SnapshotReads;
   /** Transactions that will be committed after this snapshot, if at all. */
   private readonly passable = new Set<bigint>();
 
-  constructor(
-    world: World,
-    requests: RegionRequests,
-    resolver: LockResolver,
-    closing: AbortSignal,
-    timestamp: bigint,
-    patienceMs = 40_000,
-  ) {
+  constructor(world: World, requests: RegionRequests, resolver: LockResolver, timestamp: bigint, reads: SnapshotReads) {
     this.world = world;
     this.requests = requests;
     this.resolver = resolver;
-    this.closing = closing;
     this.timestamp = timestamp;
-    this.patienceMs = patienceMs;
+    this.reads = reads;
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | null> {
     const patience = this.patience("a get");
     for (;;) {
       const region = await this.requests.regions.locate(key, patience);
-      const answer = await this.requests.command(region, "Get", { key, version: this.timestamp }, patience, { context: this.context() });
+      const answer = await this.requests.command(region, "Get", { key, version: this.timestamp }, patience, this.options());
       if (answer === moved) continue;
       if (answer.error === null) return answer.not_found ? null : answer.value;
       await this.pass([answer.error], patience);
@@ -86,7 +84,7 @@ export class RegionSnapshot implements Snapshot {
       });
       await forEachOf(groups, concurrencyMax, async ({ region, part }) => {
         const request = { keys: part, version: this.timestamp };
-        const answer = await this.requests.command(region, "BatchGet", request, patience, { context: this.context() });
+        const answer = await this.requests.command(region, "BatchGet", request, patience, this.options());
         if (answer === moved) return void again.push(...part);
         if (answer.error !== null) {
           errors.push(answer.error);
@@ -125,7 +123,7 @@ export class RegionSnapshot implements Snapshot {
         key_only: keysOnly,
         reverse,
       };
-      const answer = await this.requests.command(region, "Scan", request, patience, { context: this.context() });
+      const answer = await this.requests.command(region, "Scan", request, patience, this.options());
       if (answer === moved) continue;
       if (answer.error !== null) {
         await this.pass([answer.error], patience);
@@ -154,11 +152,14 @@ export class RegionSnapshot implements Snapshot {
   }
 
   private patience(what: string): Patience {
-    return new Patience(this.world, what, this.patienceMs, this.closing);
+    return new Patience(this.world, what, this.reads.patienceMs ?? 40_000, this.reads.signal);
   }
 
-  private context(): Input<kvrpcpb.Context> {
-    return this.passable.size === 0 ? {} : { resolved_locks: [...this.passable] };
+  private options(): SendOptions {
+    return {
+      byReplica: this.reads.byReplica ?? false,
+      ...(this.passable.size === 0 ? {} : { context: { resolved_locks: [...this.passable] } }),
+    };
   }
 
   /** Gets the locks out of the way that a read met, or waits for them. */

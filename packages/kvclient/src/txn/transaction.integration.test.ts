@@ -1,5 +1,6 @@
 import { nodeWorld } from "@skein/base";
 import { createRpcClient, type Input, type UnaryMethod } from "@skein/rpc";
+import { RegionError } from "@skein/store";
 import type { MemoryTikv } from "@skein/store/testing";
 import { encodeKey, type kvrpcpb, tikvpb } from "@skein/store/wire";
 import { describe, expect, test } from "vitest";
@@ -105,7 +106,7 @@ describe.each(ways)("commit %s", (_name, options) => {
     const look = async () => {
       const client = it.newClient();
       while (!work.isDone) {
-        const snapshot = await client.snapshot();
+        const snapshot = await client.snapshot(undefined, { byReplica: sums.length % 3 === 0 });
         const found: KeyValue[] = [];
         if (sums.length % 2 === 0) found.push(...(await snapshot.batchGet(keys)));
         else for await (const pair of snapshot.scan(all)) found.push(pair);
@@ -144,6 +145,36 @@ test("of two that write one key the second to commit loses, and repeats", async 
   });
   expect(tries).toBe(2);
   expect(text(await (await it.client.snapshot()).get(key(1)))).toBe("other!");
+});
+
+test("reads by replica ask all of them in turn, and the leader when one does not answer", async () => {
+  await using it = await startTestCluster(world);
+  await it.client.transact(async (transaction) => transaction.put(key(1), bytes("1")));
+  const { storeId: leader } = it.regions.contextFor(encodeKey(key(1)));
+  const deaf = (leader % 3) + 1;
+  const asked = new Map<string, number>();
+  for (const [at, { transactions }] of it.stores.entries()) {
+    const plain = transactions.get.bind(transactions);
+    transactions.get = (request, context) => {
+      const name = `${at + 1} ${context.replicaRead ? "as replica" : "as leader"}`;
+      asked.set(name, (asked.get(name) ?? 0) + 1);
+      if (at + 1 !== deaf) return plain(request, context);
+      throw new RegionError({ kind: "readIndexNotReady", regionId: context.regionId, reason: "no answer of the leader" }, "not ready");
+    };
+  }
+  const snapshot = await it.client.snapshot(undefined, { byReplica: true });
+  for (let i = 0; i < 6; i++) expect(text(await snapshot.get(key(1)))).toBe("1");
+  expect(asked).toEqual(
+    new Map([
+      ["1 as replica", 2],
+      ["2 as replica", 2],
+      ["3 as replica", 2],
+      [`${leader} as leader`, 2],
+    ]),
+  );
+  const transaction = await it.client.begin({ byReplica: true });
+  expect([text(await transaction.get(key(1))), await list(transaction, all)]).toEqual(["1", ["k00001=1"]]);
+  await transaction.rollback();
 });
 
 test("10 000 keys over many regions", async () => {

@@ -27,6 +27,8 @@ export interface TransactionOptions {
   /** Of the commit in all. Default 60 000. */
   readonly patienceMs?: number;
   readonly limits?: Partial<BufferLimits>;
+  /** Reads (not those under a lock) at any replica, and not at leaders alone. Default false. */
+  readonly byReplica?: boolean;
   /** How long locks are kept alive for it. Default one hour; then others may end it. */
   readonly lifeMsMax?: number;
   /**
@@ -107,7 +109,10 @@ export class KvTransaction implements Transaction {
     this.forUpdateTs = options.isPessimistic === true ? startTs : 0n;
     this.options = options;
     this.signal = eitherOf(tools.closing, options.signal);
-    this.snapshot = new RegionSnapshot(tools.world, tools.requests, tools.resolver, this.signal, startTs);
+    this.snapshot = new RegionSnapshot(tools.world, tools.requests, tools.resolver, startTs, {
+      signal: this.signal,
+      byReplica: options.byReplica ?? false,
+    });
     this.buffer = new MemoryBuffer({ ...defaultLimits, ...options.limits });
     this.startMs = tools.world.clock.monotonicMs();
   }

@@ -118,6 +118,7 @@ export function createMemoryRegions(options: MemoryRegionsOptions = {}): MemoryR
   const storeIds = options.storeIds ?? [1];
   const engine = options.engine ?? createMemoryEngine();
   const listeners = new Map<number, ((region: RegionDescription, term: number) => void)[]>();
+  const replicaReadListeners = new Map<number, ((region: RegionDescription, readTs: bigint) => Promise<void> | null)[]>();
   const safePointListeners: ((safePoint: bigint) => void)[] = [];
   let lastSafePoint = 0n;
   let lastId = 1;
@@ -237,8 +238,14 @@ export function createMemoryRegions(options: MemoryRegionsOptions = {}): MemoryR
       if (lastSafePoint > 0n) listener(lastSafePoint);
     },
     async snapshot(context): Promise<RegionSnapshot> {
-      check(storeId, context);
+      const asked = check(storeId, context);
+      const { leader, term } = asked;
       if (options.pause !== undefined) await options.pause("snapshot");
+      if (context.readTs !== undefined && leader !== storeId) {
+        for (const listener of replicaReadListeners.get(leader) ?? []) await listener(describe(asked), context.readTs);
+        // Who leads now has not heard of it.
+        if (asked.term !== term) throw refuse({ kind: "readIndexNotReady", regionId: asked.id, reason: "another one leads" });
+      }
       const region = check(storeId, context);
       const reader = new StrictReader(engine.snapshot());
       return { region: describe(region), term: region.term, reader, [Symbol.dispose]: () => reader[Symbol.dispose]() };
@@ -264,8 +271,8 @@ export function createMemoryRegions(options: MemoryRegionsOptions = {}): MemoryR
       listeners.set(storeId, all);
       for (const region of regions) if (region.leader === storeId) listener(describe(region), region.term);
     },
-    onReplicaRead() {
-      // Only leaders are read here.
+    onReplicaRead(listener) {
+      replicaReadListeners.set(storeId, [...(replicaReadListeners.get(storeId) ?? []), listener]);
     },
     async split(context, keys) {
       const region = check(storeId, context);
