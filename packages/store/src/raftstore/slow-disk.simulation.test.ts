@@ -259,6 +259,45 @@ test("S10: what a removed replica had is cleared before a region that has taken 
   await cluster.settle(10);
 });
 
+test("S4: a leader whose own disk is behind its followers' applies nothing that a crash could take from its log", async () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    /** Of each store, in the order in which they start: syncs of the log wait for it. */
+    const gates: Promise<void>[] = [];
+    let opened = 0;
+    const world = (plain: World): World => {
+      const at = opened++;
+      const open: World["disk"]["open"] = async (path, options) => {
+        const file = await plain.disk.open(path, options);
+        return bound(file, {
+          sync: async () => {
+            await gates[at];
+            await file.sync();
+          },
+        });
+      };
+      return { ...plain, disk: bound(plain.disk, { open }) };
+    };
+    const cluster = new StoreCluster({ seed, stores: 3, options: { hibernate: false }, mutate: { world } });
+    await cluster.start(3);
+    const region = (cluster.pd.firstRegion as Region).id;
+    await cluster.until("somebody leads", () => cluster.leader(region)?.peer.hasAppliedOwnTerm === true);
+    const { store, peer } = cluster.leader(region) as NonNullable<ReturnType<typeof cluster.leader>>;
+    const at = cluster.machines.findIndex((machine) => machine.store === store);
+    gates[at] = new Promise(() => {});
+    const { id, confVer, version } = peer.region;
+    const context = { regionId: id, confVer, version, peerId: 0, storeId: 0, replicaRead: false };
+    const key = new TextEncoder().encode("x");
+    store.write(context, peer.raft.term, [{ kind: "put", family: "default", key, value: key }]).catch(() => {});
+    await cluster.until("the followers have it", () => peer.raft.committed > peer.log.lastIndex);
+    await cluster.sim.pass(200);
+    expect(peer.applied).toBeLessThanOrEqual(peer.log.lastIndex);
+    const machine = cluster.machines[at] as (typeof cluster.machines)[number];
+    cluster.crash(machine, "kill");
+    await cluster.boot(machine);
+    await cluster.settle(4);
+  }
+});
+
 test("S1: a new replica answers its leader when its first term is durable: a lease may rest on the answer", async () => {
   const { cluster, slow, region, last } = await started(7);
   cutOff(cluster, last.storeId);
