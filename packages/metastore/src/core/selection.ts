@@ -27,7 +27,7 @@ export function successor(prefix: string): string | null {
 }
 
 /** Like `a < b` for UTF-8: JavaScript compares UTF-16 units, which differs above U+FFFF. */
-export function comesBefore(a: string, b: string): boolean {
+function comesBefore(a: string, b: string): boolean {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
     const x = a.charCodeAt(i);

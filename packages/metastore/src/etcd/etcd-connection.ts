@@ -121,7 +121,7 @@ const neverSent = /No connection established|ECONNREFUSED|ENOTFOUND|EHOSTUNREACH
 const mayBeLost: ReadonlySet<RpcStatus> = new Set(["unavailable", "deadline_exceeded", "cancelled", "internal", "unknown"]);
 
 /** An answer of etcd, in our words; what has no case of its own keeps etcd's. */
-export function codedError(error: RpcError, call: Pick<EtcdCall, "method" | "about">): CodedError {
+function codedError(error: RpcError, call: Pick<EtcdCall, "method" | "about">): CodedError {
   const { revision = 0, lease = 0n, operations = 0 } = call.about ?? {};
   const text = error.text.replace(/^etcdserver: /, "");
   switch (text) {

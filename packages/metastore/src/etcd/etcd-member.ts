@@ -147,7 +147,7 @@ export async function startEtcdMember(world: World, options: EtcdMemberOptions):
   };
 }
 
-export function etcdArguments(options: EtcdMemberOptions): string[] {
+function etcdArguments(options: EtcdMemberOptions): string[] {
   const flags: Record<string, string> = {
     name: options.name,
     "data-dir": options.dataDir,

@@ -4,7 +4,7 @@
  */
 import { loadSchema } from "@skein/rpc";
 
-export const etcdSchema = loadSchema(`
+const etcdSchema = loadSchema(`
 syntax = "proto3";
 package etcdserverpb;
 

@@ -11,7 +11,7 @@ const anything = () => Type.Optional(Type.Unknown());
 const byName = <P extends TProperties>(item: TObject<P>) =>
   Type.Record(Type.String(), Type.Object(item.properties, { additionalProperties: false, default: {} }), { default: {} });
 
-export const securityShape = strict({
+const securityShape = strict({
   "ssl-ca": text(),
   "ssl-cert": text(),
   "ssl-key": text(),
@@ -82,7 +82,7 @@ export const sourceShape = strict({
   filters: Type.Array(filterShape, { default: [] }),
 });
 
-export const tablePatternShape = strict({ "db-name": text(), "tbl-name": text() });
+const tablePatternShape = strict({ "db-name": text(), "tbl-name": text() });
 export const allowListShape = strict({
   "do-dbs": texts(),
   "ignore-dbs": texts(),
@@ -171,7 +171,7 @@ export const validatorShape = strict({
 });
 export type ValidatorShape = Static<typeof validatorShape>;
 
-export const instanceShape = strict({
+const instanceShape = strict({
   "source-id": text(),
   meta: Type.Optional(strict({ "binlog-name": text(), "binlog-pos": whole(0), "binlog-gtid": text() })),
   "filter-rules": texts(),

@@ -19,7 +19,7 @@ import { checkerShape, type DatabaseShape, type FilterShape, sourceShape, withou
 import type { SourceConfig, SourceEndpoint } from "./source-config.ts";
 import type { CheckerConfig, EventFilterRule } from "./subtask-config.ts";
 
-export const sourceIdLengthMax = 32;
+const sourceIdLengthMax = 32;
 const binlogNamePattern = /^.+\.\d+$/;
 
 /** Throws a CodedError for whatever is wrong with the text. `readFile` is for TLS paths: only dmctl gives it. */

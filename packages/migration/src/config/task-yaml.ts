@@ -56,7 +56,7 @@ export interface Task {
 const modes: readonly TaskMode[] = ["full", "incremental", "all", "dump", "load", "load&sync"];
 
 /** Names of prechecks that may be ignored; the order and texts are those of the list that 20001 shows. */
-export const checkingItems: Readonly<Record<string, string>> = {
+const checkingItems: Readonly<Record<string, string>> = {
   all: "all checking items",
   dump_privilege: "dump privileges of source DB checking item",
   replication_privilege: "replication privileges of source DB checking item",
@@ -209,7 +209,7 @@ function shardModeOf(shape: TaskShape): ShardMode {
 }
 
 /** `SYSTEM` and `Local` mean something else on every machine. */
-export function checkTimezone(timezone: string): void {
+function checkTimezone(timezone: string): void {
   if (timezone === "") return;
   if (/^(system|local)$/i.test(timezone)) throw dmErrors.timezone(["'SYSTEM' or 'Local' time_zone is not supported"]);
   const offset = /^([+-])(\d{1,2}):(\d{2})$/.exec(timezone);

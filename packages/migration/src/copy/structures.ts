@@ -24,7 +24,7 @@ export interface TargetTablePlace {
   readonly columns: CopyColumns;
 }
 
-export const dialectOf = (target: Target): "mysql" | "mariadb" | "tidb" => (target.isTiDB ? "tidb" : target.flavor);
+const dialectOf = (target: Target): "mysql" | "mariadb" | "tidb" => (target.isTiDB ? "tidb" : target.flavor);
 
 export function targetName(route: Route): string {
   return `${quoteIdentifier(bytesOf(route.schema))}.${quoteIdentifier(bytesOf(route.table))}`;

@@ -28,7 +28,7 @@ export async function readServerDefaults(server: Queries, signal: AbortSignal): 
 }
 
 /** `11.8.6-MariaDB…` → 110806, in both families. MariaDB before 11 says 5.5.5 first, for clients of old. */
-export function commentVersion(text: string): number {
+function commentVersion(text: string): number {
   const [, major = "0", minor = "0", patch = "0"] = /^(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)/.exec(text) ?? [];
   return Number(major) * 10_000 + Number(minor) * 100 + Number(patch);
 }

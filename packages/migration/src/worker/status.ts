@@ -4,7 +4,7 @@ import type { Blocker, ProgressStatus, UnitKind, UnitStatus } from "../unit.ts";
 import type { ProcessErrorMessage, SubTaskStatusMessage } from "../wire/messages.ts";
 import type { StepKind, SubtaskState } from "./core/subtask.ts";
 
-export function processError(error: CodedError): ProcessErrorMessage {
+function processError(error: CodedError): ProcessErrorMessage {
   return {
     ErrCode: error.code,
     ErrClass: error.class,
@@ -17,7 +17,7 @@ export function processError(error: CodedError): ProcessErrorMessage {
 }
 
 /** The unit that a step shows before it can tell by itself. */
-export const firstUnitOf: Readonly<Record<StepKind, UnitKind>> = { copy: "Dump", dump: "Dump", load: "Load", sync: "Sync" };
+const firstUnitOf: Readonly<Record<StepKind, UnitKind>> = { copy: "Dump", dump: "Dump", load: "Load", sync: "Sync" };
 
 export function subtaskStatus(facts: {
   readonly name: string;

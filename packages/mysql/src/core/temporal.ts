@@ -58,7 +58,7 @@ function written(from: number, to: number): string {
   return scratch.latin1Slice(from, to);
 }
 
-export function dateText(year: number, month: number, day: number): string {
+function dateText(year: number, month: number, day: number): string {
   return written(0, putDate(0, year, month, day));
 }
 

@@ -62,7 +62,7 @@ export class MariadbGtidSet {
   }
 }
 
-export function parseMariadbGtid(text: string): MariadbGtid {
+function parseMariadbGtid(text: string): MariadbGtid {
   const match = gtidForm.exec(text.trim());
   if (match === null) throw new RangeError(`no MariaDB GTID: ${text.slice(0, 80)}`);
   const domain = Number(match[1]);

@@ -24,8 +24,8 @@ export interface KeyRange {
   readonly to: KeyValues | null;
 }
 
-export const quoteName = (name: string): string => `\`${name.replaceAll("`", "``")}\``;
-export const quoteTableName = (table: ComparedTable): string => `${quoteName(table.schema)}.${quoteName(table.name)}`;
+const quoteName = (name: string): string => `\`${name.replaceAll("`", "``")}\``;
+const quoteTableName = (table: ComparedTable): string => `${quoteName(table.schema)}.${quoteName(table.name)}`;
 
 /** A literal that does not depend on the session's charset or SQL mode, for a column of this type. */
 export function literal(column: ComparedColumn, value: string): string {

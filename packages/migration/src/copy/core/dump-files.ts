@@ -17,14 +17,14 @@ export type DumpFile =
 // Reserved in file systems, or by this layout.
 const reserved = new Set('%/\\.:*?"<>|');
 
-export function escapeFileName(name: string): string {
+function escapeFileName(name: string): string {
   return Array.from(name, (character) => {
     const code = character.charCodeAt(0);
     return reserved.has(character) || code < 32 ? `%${code.toString(16).toUpperCase().padStart(2, "0")}` : character;
   }).join("");
 }
 
-export function unescapeFileName(text: string): string {
+function unescapeFileName(text: string): string {
   return text.replaceAll(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 

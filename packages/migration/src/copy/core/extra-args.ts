@@ -17,7 +17,7 @@ export interface DumperArguments {
 }
 
 /** Words of a command line: quotes hold spaces together. */
-export function splitArguments(text: string): string[] {
+function splitArguments(text: string): string[] {
   const words: string[] = [];
   for (const [, single, double, bare] of text.matchAll(/'([^']*)'|"([^"]*)"|((?:[^\s'"]|=?(?:'[^']*'|"[^"]*"))+)/g)) {
     const word = single ?? double ?? bare ?? "";

@@ -163,7 +163,7 @@ export function toText(value: Exclude<Scalar, null>): string {
   return String(value).replace("e+", "e");
 }
 
-export function compareExact(a: Decimal, b: Decimal): number {
+function compareExact(a: Decimal, b: Decimal): number {
   const scale = Math.max(a.scale, b.scale);
   const left = a.unscaled * powerOfTen(scale - a.scale);
   const right = b.unscaled * powerOfTen(scale - b.scale);

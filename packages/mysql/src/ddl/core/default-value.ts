@@ -44,7 +44,7 @@ function literalOf(sql: string): { readonly value: string | null; readonly isNum
 }
 
 /** The text of a literal in the parser's form: single quotes, `''`, `\\` and `\0`. */
-export function unquote(literal: string): string {
+function unquote(literal: string): string {
   return literal
     .slice(1, -1)
     .replace(/''|\\(.)/gs, (pair, escaped: string | undefined) => (pair === "''" ? "'" : escaped === "0" ? "\0" : (escaped ?? "")));

@@ -34,7 +34,7 @@ export const ddlErrors = {
 };
 
 /** Where in the text parsing stopped. */
-export class DdlSyntaxError extends Error {
+class DdlSyntaxError extends Error {
   /** Characters from the start of the text, from 0. */
   readonly offset: number;
   /** From 1. */

@@ -80,7 +80,7 @@ export interface ParsedType {
   readonly serial: boolean;
 }
 
-export function parseType(cursor: TokenCursor): ParsedType {
+function parseType(cursor: TokenCursor): ParsedType {
   const first = cursor.peek();
   // A type of a schema: mariadb_schema.date, as SHOW CREATE TABLE prints under other sql_modes.
   if (cursor.at("MARIADB_SCHEMA", ".")) {

@@ -117,7 +117,7 @@ export function convertedTextType(name: ColumnType["name"], from: string, to: st
   return blobForBytes("text", bytes);
 }
 
-export function resolveType(spec: TypeSpec, table: { charset: string; collation: string }, context: BuildContext): ColumnType {
+function resolveType(spec: TypeSpec, table: { charset: string; collation: string }, context: BuildContext): ColumnType {
   const { charset, collation, binaryCollation: binary, ...plain } = spec;
   const type: Mutable<ColumnType> = { ...plain };
   const widths = displayWidths[type.name];
