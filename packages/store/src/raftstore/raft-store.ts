@@ -508,11 +508,13 @@ export class RaftStore implements RegionKv, AsyncDisposable {
 
   async snapshot(context: RegionContext): Promise<RegionSnapshot> {
     const peer = this.#find(context);
-    this.#checkVersion(peer, context.version);
-    if (peer.kind === "merging") throw mergingError(peer.regionId);
     const { isLeader } = peer;
     if (!isLeader && !context.replicaRead) throw peer.notLeader();
-    if (isLeader && peer.mayLeaseRead(this.world.clock.monotonicMs(), (this.options.leaseMs * 2) / 3)) this.stats.leaseReads++;
+    // Who knows more than this peer has applied waits for it: an epoch that is older than the client's is an error to some clients.
+    const isBehind = context.version > peer.region.version;
+    if (!isBehind) this.#checkVersion(peer, context.version);
+    if (peer.kind === "merging") throw mergingError(peer.regionId);
+    if (isLeader && !isBehind && peer.mayLeaseRead(this.world.clock.monotonicMs(), (this.options.leaseMs * 2) / 3)) this.stats.leaseReads++;
     else {
       await this.#awaitReadIndex(peer, context.version, context.readTs ?? 0n);
       if (peer.region.version !== context.version) this.#checkVersion(peer, context.version);
@@ -542,9 +544,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
   write(context: RegionContext, term: number, writes: readonly RegionWrite[]): Promise<void> {
     return new Promise((resolve, reject) => {
       const peer = this.#find(context);
+      if (!peer.isLeader) throw peer.notLeader();
       this.#checkVersion(peer, context.version);
       if (peer.kind === "merging") throw mergingError(peer.regionId);
-      if (!peer.isLeader) throw peer.notLeader();
       if (term !== peer.raft.term)
         throw new RegionError({ kind: "staleCommand" }, `term ${term} of region ${peer.regionId} is over, it is ${peer.raft.term}`);
       let bytes = 16;
