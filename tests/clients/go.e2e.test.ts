@@ -1,3 +1,3 @@
 import { stockClientSuite } from "./suite.ts";
 
-stockClientSuite({ client: "go", keys: "go", rawChecks: 11, txnChecks: 18 });
+stockClientSuite({ client: "go", keys: "go", rawChecks: 11, txnChecks: 19 });

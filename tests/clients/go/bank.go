@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tikv/client-go/v2/kv"
 	"github.com/tikv/client-go/v2/txnkv"
 	"github.com/tikv/client-go/v2/txnkv/transaction"
 )
@@ -71,16 +72,20 @@ func bankChecks(endpoints []string, duration time.Duration) ([]check, error) {
 				}
 			}(teller)
 		}
-		audits := 0
+		audits, followed := 0, 0
 		wait.Add(1)
 		go func() {
 			defer wait.Done()
-			for time.Now().Before(ends) {
-				sum, err := audit(ctx, auditor, p, names, audits%2 == 0)
+			for tries := 0; time.Now().Before(ends); tries++ {
+				byFollowers := tries%4 >= 2
+				sum, err := audit(ctx, auditor, p, names, tries%2 == 0, byFollowers)
 				if err != nil {
 					continue // unreachable for a moment
 				}
 				audits++
+				if byFollowers {
+					followed++
+				}
 				if sum != accounts*initialBalance {
 					failures <- fmt.Errorf("a snapshot holds %d instead of %d", sum, accounts*initialBalance)
 					return
@@ -93,11 +98,11 @@ func bankChecks(endpoints []string, duration time.Duration) ([]check, error) {
 			return err
 		default:
 		}
-		if audits == 0 || len(acknowledged) == 0 {
-			return fmt.Errorf("%d audits, %d transfers; refused: %v", audits, len(acknowledged), refused)
+		if audits == 0 || followed == 0 || len(acknowledged) == 0 {
+			return fmt.Errorf("%d audits, %d by followers, %d transfers; refused: %v", audits, followed, len(acknowledged), refused)
 		}
 		for try := 0; ; try++ {
-			sum, err := audit(ctx, auditor, p, names, true)
+			sum, err := audit(ctx, auditor, p, names, true, false)
 			if err == nil && sum != accounts*initialBalance {
 				return fmt.Errorf("the last snapshot holds %d", sum)
 			}
@@ -109,7 +114,7 @@ func bankChecks(endpoints []string, duration time.Duration) ([]check, error) {
 				return fmt.Errorf("%d of %d acknowledged transfers are lost", missing, len(acknowledged))
 			}
 			if err == nil {
-				fmt.Printf("# %d transfers, %d audits, %d refused\n", len(acknowledged), audits, total(refused))
+				fmt.Printf("# %d transfers, %d audits, %d by followers, %d refused\n", len(acknowledged), audits, followed, total(refused))
 				return nil
 			}
 			if try == 20 {
@@ -184,12 +189,16 @@ func balance(ctx context.Context, client *txnkv.Client, txn *transaction.KVTxn, 
 	return strconv.Atoi(string(value))
 }
 
-func audit(ctx context.Context, client *txnkv.Client, p string, names [][]byte, byScan bool) (int, error) {
+func audit(ctx context.Context, client *txnkv.Client, p string, names [][]byte, byScan, byFollowers bool) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	ts, err := client.GetTimestamp(ctx)
 	if err != nil {
 		return 0, err
+	}
+	snapshot := client.GetSnapshot(ts)
+	if byFollowers {
+		snapshot.SetReplicaRead(kv.ReplicaReadFollower)
 	}
 	sum, count := 0, 0
 	add := func(value []byte) {
@@ -198,7 +207,7 @@ func audit(ctx context.Context, client *txnkv.Client, p string, names [][]byte, 
 		count++
 	}
 	if byScan {
-		scan, err := client.GetSnapshot(ts).Iter(b(p+"account-"), b(p+"account."))
+		scan, err := snapshot.Iter(b(p+"account-"), b(p+"account."))
 		for ; err == nil && scan.Valid(); err = scan.Next() {
 			add(scan.Value())
 		}
@@ -206,7 +215,7 @@ func audit(ctx context.Context, client *txnkv.Client, p string, names [][]byte, 
 			return 0, err
 		}
 	} else {
-		values, err := client.GetSnapshot(ts).BatchGet(ctx, names)
+		values, err := snapshot.BatchGet(ctx, names)
 		if err != nil {
 			return 0, err
 		}

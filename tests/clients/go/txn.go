@@ -333,6 +333,31 @@ func txnChecks(endpoints []string) ([]check, error) {
 			two, err2 := read(ctx, other, name("async"))
 			return first(err1, err2, wantBytes("secondary", one, b("left")), wantBytes("primary", two, b("left")))
 		}},
+		check{"followers give what was committed before the read, and nothing that comes after it", func(ctx context.Context) error {
+			for i := 0; i < 20; i++ {
+				value := b(fmt.Sprint(i))
+				if _, err := put(ctx, client, modes[i%len(modes)], name("follow"), value, name("follow/2"), value); err != nil {
+					return err
+				}
+				ts, err := other.GetTimestamp(ctx)
+				if err != nil {
+					return err
+				}
+				snapshot := other.GetSnapshot(ts)
+				snapshot.SetReplicaRead(kv.ReplicaReadFollower)
+				got, err1 := snapshot.Get(ctx, name("follow"))
+				if _, err := put(ctx, client, modes[(i+2)%len(modes)], name("follow"), b("later"), name("follow/2"), b("later")); err != nil {
+					return err
+				}
+				again := other.GetSnapshot(ts)
+				again.SetReplicaRead(kv.ReplicaReadFollower)
+				second, err2 := again.BatchGet(ctx, [][]byte{name("follow"), name("follow/2")})
+				if err := first(err1, err2, wantBytes("at once", got, value), wantBytes("after the next write", second[string(name("follow/2"))], value)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
 		check{"delete range", func(ctx context.Context) error {
 			names := keys(p+"range-", 100)
 			var pairs [][]byte
