@@ -20,13 +20,13 @@ import { audit, bankSum, lostTransfers, prepareTransactions, splitPoints, workOn
 const world = nodeWorld();
 const isLong = Number(process.env["SKEIN_SEEDS_FACTOR"] ?? "1") > 1;
 /** Of the harm: in the long run three times this, ten minutes and more; starting and checking take a quarter of a minute each. */
-const workMs = isLong ? 3.5 * 60_000 : 20_000;
+const workMs = isLong ? 3.5 * 60_000 : 30_000;
 const pace = isLong ? { harmMs: 6_000, restMs: 1_500 } : { harmMs: 2_400, restMs: 500 };
 
-/** Elections of 2.5 to 5 s instead of four times that, in a short run of 1.2 to 2.4 s: it is to see several. */
+/** Elections of 2.5 to 5 s instead of four times that, in a short run of 0.8 to 1.6 s: several within a harm, or nobody leads beside one who is cut off. */
 const storeConfig = isLong
   ? '[raftstore]\nraft-base-tick-interval = "250ms"\nraft-store-max-leader-lease = "2s"\n'
-  : '[raftstore]\nraft-base-tick-interval = "120ms"\nraft-store-max-leader-lease = "1s"\n';
+  : '[raftstore]\nraft-base-tick-interval = "80ms"\nraft-store-max-leader-lease = "600ms"\n';
 
 /** Holds what the work writes a few times. */
 const diskMib = 512;

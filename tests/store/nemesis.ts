@@ -162,7 +162,8 @@ export async function nemesis(
           const key = splits.shift();
           if (key === undefined) break;
           done.push(`split at ${key}`);
-          await client.split([Buffer.from(key)]).catch(() => {}); // it may be harmed itself
+          // it may be harmed itself, and goes on beside what comes next
+          await Promise.race([client.split([Buffer.from(key)]).catch(() => {}), lasts()]);
           break;
         }
         case "move leaders":

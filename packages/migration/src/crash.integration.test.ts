@@ -15,6 +15,8 @@ import { stepsOf } from "./worker/core/subtask.ts";
 import { firstStep, openUnit } from "./worker/open-unit.ts";
 
 const world = nodeWorld();
+/** Of a machine that is busy with other tests. */
+const secondsPerSeedMax = 20;
 
 /** Statements of the source, some of which it refuses. */
 class Work {
@@ -225,10 +227,13 @@ describe.each([
     return { deaths, frozen };
   }
 
-  test("killed or frozen anywhere, the next worker goes on, and both sides end equal", async () => {
+  const all = seeds(counts);
+  // the long run has many more of them
+  const timeout = Math.max(180_000, all.length * secondsPerSeedMax * 1000);
+  test("killed or frozen anywhere, the next worker goes on, and both sides end equal", { timeout }, async () => {
     let deaths = 0;
     let frozen = 0;
-    for (const seed of seeds(counts)) {
+    for (const seed of all) {
       try {
         const run = await runSeed(seed);
         deaths += run.deaths;
