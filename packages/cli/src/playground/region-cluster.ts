@@ -382,6 +382,7 @@ export async function httpCall(
   const giveUp = () => stream.destroy(new Error(`${address} does not answer`));
   const timer = world.clock.timer(askTimeoutMs * 5, giveUp);
   signal?.addEventListener("abort", giveUp);
+  if (signal?.aborted === true) giveUp();
   try {
     const payload = Buffer.from(body, "utf8");
     const type = body === "" ? "" : "Content-Type: application/json\r\n";
