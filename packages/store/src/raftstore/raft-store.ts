@@ -36,6 +36,7 @@ import {
   regionStateWrite,
   safePointWrite,
 } from "./apply.ts";
+import { ComingSplits } from "./coming-splits.ts";
 import {
   type AdminCommand,
   applyStateKey,
@@ -53,7 +54,6 @@ import {
   safePointKey,
 } from "./core/codec.ts";
 import { membershipOf, type PeerChange, peerById, peerOn, type Region, sameEpoch } from "./core/region.ts";
-import { ComingSplits } from "./coming-splits.ts";
 import { raftstoreErrors } from "./errors.ts";
 import { bootstrap, identify } from "./founding.ts";
 import { LogGc } from "./log-gc.ts";
@@ -65,11 +65,11 @@ import { busy, Peer, type PendingWrite, type SnapshotFile } from "./peer.ts";
 import { CountedReader } from "./read-load.ts";
 import { ReadSnapshots } from "./read-snapshots.ts";
 import { RegionChecks } from "./region-checks.ts";
-import { RegionRequests } from "./region-requests.ts";
-import { Sleep } from "./sleep.ts";
 import { RegionIndex } from "./region-index.ts";
+import { RegionRequests } from "./region-requests.ts";
 import { type ReplicaReadListener, ReplicaReads } from "./replica-reads.ts";
 import { Reports } from "./reports.ts";
+import { Sleep } from "./sleep.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { StoreTransport } from "./transport.ts";
 

@@ -19,9 +19,9 @@ import { type DeadlockDetector, hashOf, LockWaits, type WaitEnd } from "./lock-w
 import {
   after,
   get,
+  getMany,
   type KnownVersions,
   type KvPair,
-  getMany,
   loadAllVersions,
   loadVersions,
   loadVersionsOf,

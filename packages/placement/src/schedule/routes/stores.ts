@@ -1,6 +1,7 @@
 /** Stores: what they are, their labels, weights and limits, and how they go (spec §6.2). */
-import type { StoreView } from "../../core/model.ts";
+
 import { servingFromMib } from "../../cluster/core/store-state.ts";
+import type { StoreView } from "../../core/model.ts";
 import { pdErrors } from "../../errors.ts";
 import { type HttpRoute, inputRefusal, json, type PdHttpRequest, refusal } from "../../server/http-routes.ts";
 import type { PdServices } from "../../server/services.ts";
