@@ -149,3 +149,26 @@ test("a replica that was removed while it was cut off hears it from the members 
     await write(cluster, "new");
   }
 });
+
+test("S7: a write that was proposed behind a split has no effect: its key may be another region's by then", async () => {
+  const cluster = new StoreCluster({ seed: 4, stores: 3, options: { hibernate: false } });
+  await cluster.start(3);
+  await write(cluster, "old");
+  const { store, peer } = cluster.leader(region(cluster)) as NonNullable<ReturnType<typeof cluster.leader>>;
+  const others = cluster.machines.filter((machine) => machine.store !== store);
+  // Nothing is committed meanwhile.
+  for (const { storeId } of others) cluster.messages.cut(store.storeId, storeId);
+  const before = contextOf(peer.region);
+  cluster.quietly(store.split(peer.regionId, [bytes("m")]));
+  await cluster.until("the split is proposed", () => peer.leaseBlockedTo > peer.applied);
+  const late = store.write(before, peer.raft.term, [{ kind: "put", family: "default", key: bytes("k"), value: bytes("late") }]);
+  const outcome = late.then(
+    () => "done",
+    (error: unknown) => (error instanceof RegionError ? error.reason.kind : String(error)),
+  );
+  await cluster.until("it is behind the split", () => peer.raft.lastIndex > peer.leaseBlockedTo);
+  cluster.messages.heal();
+  expect(await cluster.sim.complete(outcome)).toBe("epochNotMatch");
+  await cluster.sim.pass(2_000);
+  for (const up of cluster.up) expect(up.store.engine.get("default", bytes("k"))).toEqual(bytes("old"));
+});
