@@ -97,7 +97,7 @@ export async function nemesis(
   try {
     for (;;) {
       const action = queue.pop() ?? random.pick(options.actions);
-      const some = shuffled(random, cluster.stores);
+      const some = await victims(cluster, random);
       const [first = "", second = ""] = namesOf(some);
       switch (action) {
         case "kill":
@@ -203,6 +203,31 @@ export async function heal(cluster: RegionCluster, { clocks, disks }: Harmful): 
   }
 }
 
+interface RegionAnswer {
+  readonly id: number;
+  readonly leader?: { readonly store_id?: number };
+  readonly peers?: readonly { readonly store_id: number }[];
+}
+
+async function regionsOf(cluster: RegionCluster): Promise<readonly RegionAnswer[]> {
+  const answer = (await cluster.ask("/pd/api/v1/regions").catch(() => null)) as { readonly regions?: readonly RegionAnswer[] } | null;
+  return answer?.regions ?? []; // the placement driver may be away
+}
+
+/** Stores in the order in which they are harmed. Who leads is harmed most: what it acknowledged alone would be lost, what it reads old. */
+async function victims(cluster: RegionCluster, random: Random): Promise<RegionProcess[]> {
+  const some = shuffled(random, cluster.stores);
+  const isLeader = random.chance(0.75);
+  const regions = await regionsOf(cluster);
+  const answer = (await cluster.ask("/pd/api/v1/stores").catch(() => null)) as {
+    readonly stores?: readonly { readonly store: { readonly id: number; readonly address: string } }[];
+  } | null;
+  if (!isLeader || regions.length === 0) return some;
+  const leader = random.pick(regions).leader?.store_id;
+  const address = answer?.stores?.find(({ store }) => store.id === leader)?.store.address;
+  return some.sort((a, b) => Number(b.address === address) - Number(a.address === address));
+}
+
 function shuffled<T>(random: Random, items: readonly T[]): T[] {
   const list = [...items];
   for (let i = list.length - 1; i > 0; i--) {
@@ -213,15 +238,8 @@ function shuffled<T>(random: Random, items: readonly T[]): T[] {
 }
 
 async function moveLeaders(cluster: RegionCluster, random: Random): Promise<number> {
-  const answer = (await cluster.ask("/pd/api/v1/regions")) as {
-    readonly regions?: readonly {
-      readonly id: number;
-      readonly leader?: { readonly store_id?: number };
-      readonly peers?: readonly { readonly store_id: number }[];
-    }[];
-  } | null;
   let moved = 0;
-  for (const { id, leader, peers = [] } of answer?.regions ?? []) {
+  for (const { id, leader, peers = [] } of await regionsOf(cluster)) {
     const targets = peers.filter(({ store_id }) => store_id !== leader?.store_id);
     if (targets.length === 0) continue;
     const order = { name: "transfer-leader", region_id: id, to_store_id: random.pick(targets).store_id };
