@@ -172,3 +172,28 @@ test("S7: a write that was proposed behind a split has no effect: its key may be
   await cluster.sim.pass(2_000);
   for (const up of cluster.up) expect(up.store.engine.get("default", bytes("k"))).toEqual(bytes("old"));
 });
+
+test("M2: a source that waits to be taken in serves no reads and takes no writes, also by its newest epoch", async () => {
+  const cluster = new StoreCluster({ seed: 5, stores: 3, options: { hibernate: false } });
+  await cluster.start(3);
+  await write(cluster, "old");
+  const first = cluster.leader(region(cluster)) as NonNullable<ReturnType<typeof cluster.leader>>;
+  await cluster.sim.complete(first.store.split(first.peer.regionId, [bytes("m")]));
+  await cluster.until("both parts have leaders", () => (cluster.cover()?.length ?? 0) === 2);
+  await cluster.sim.pass(2_000);
+  const [source, target] = cluster.cover() as [
+    NonNullable<ReturnType<typeof cluster.leader>>,
+    NonNullable<ReturnType<typeof cluster.leader>>,
+  ];
+  await cluster.sim.complete(source.store.merge(source.peer.regionId, target.peer.region));
+  expect(source.peer.kind).toBe("merging");
+  const refusal = (work: Promise<unknown>) =>
+    work.then(
+      () => "done",
+      (error: unknown) => (error instanceof RegionError ? error.reason.kind : String(error)),
+    );
+  const context = contextOf(source.peer.region);
+  const put = [{ kind: "put", family: "default", key: bytes("k"), value: bytes("late") }] as const;
+  const outcomes = Promise.all([refusal(source.store.write(context, source.peer.raft.term, put)), refusal(source.store.snapshot(context))]);
+  expect(await cluster.sim.complete(outcomes)).toEqual(["proposalInMergingMode", "proposalInMergingMode"]);
+});
