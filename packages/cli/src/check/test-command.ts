@@ -58,7 +58,7 @@ export const testCommand: Command = {
       const startedMs = world.clock.monotonicMs();
       if (suite.name === clientSuite) await build?.ended;
       signal.throwIfAborted();
-      using _progress = values.long ? tellProgress(context, suite.name, logFile) : null;
+      using _progress = values.long ? tellProgress(context, suite.name, logFile, filters.length === 0) : null;
       const counts = await suite.run(context, logFile);
       const seconds = ((world.clock.monotonicMs() - startedMs) / 1000).toFixed(1);
       if (counts.passed + counts.failed + counts.notRun.length > 0 || filters.length === 0)
@@ -76,8 +76,8 @@ export const testCommand: Command = {
 };
 
 /** A suite of a long run: when it begins, and each minute how many test files are through. */
-function tellProgress({ world, io }: CommandContext, name: string, logFile: string): Disposable {
-  const minutes = longMinutes[name];
+function tellProgress({ world, io }: CommandContext, name: string, logFile: string, isWhole: boolean): Disposable {
+  const minutes = isWhole ? longMinutes[name] : undefined;
   if (minutes !== undefined) io.out(`${name.padEnd(12)} begins, about ${minutes} minutes`);
   const startedMs = world.clock.monotonicMs();
   let isOver = false;
