@@ -116,6 +116,7 @@ wait-for-lock-timeout = "2s"
     const text = refusal(file);
     expect(text).toContain("[code=72301:class=tikv-server");
     expect(text).toContain(named);
+    expect(text.split("tikv.toml").length - 1, "the file is named once").toBeLessThanOrEqual(1);
   });
 });
 

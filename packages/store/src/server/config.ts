@@ -144,7 +144,8 @@ function readInto(values: Map<string, Value>, warnings: string[], path: string, 
   try {
     parsed = parseToml(source, path);
   } catch (error) {
-    throw storeErrors.badConfig([path, "", error instanceof ConfigError ? error.message : String(error)]);
+    const problems = error instanceof ConfigError ? error.problems.map(({ message }) => message).join("; ") : String(error);
+    throw storeErrors.badConfig([path, "", problems]);
   }
   const walk = (table: Readonly<Record<string, unknown>>, prefix: string) => {
     for (const [name, value] of Object.entries(table)) {

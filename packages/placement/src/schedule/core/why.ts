@@ -64,7 +64,7 @@ export function whyStore(
   }
   if (lines.length === 0)
     say(
-      `It is ${shown}; it takes peers and leaders. It has ${store.regionCount} peers, ${store.leaderCount} of them lead.`,
+      `It is ${shown}; it takes peers and leaders. Of its peers (${store.regionCount}), ${store.leaderCount} lead.`,
       `pd-ctl region store ${id}`,
     );
   return lines;
