@@ -57,6 +57,32 @@ describe.each([
     expect(await server.sql("SHOW TABLES FROM d")).toHaveLength(1);
   });
 
+  test("who freezes while it takes over does not hold up the next one, nor takes the source back when it wakes", async () => {
+    const held = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    let isFirst = true;
+    const freezing = nodeWorld({
+      faults: {
+        at: async (point) => {
+          if (point !== "target:take-over" || !isFirst) return;
+          isFirst = false;
+          held.resolve();
+          await goOn.promise;
+        },
+      },
+    });
+    const own = { ...config, metaSchema: "frozen" };
+    await using old = await openTarget(freezing, own, { role: "sync", worker: "w1", signal: never });
+    const frozen = old.takeOver();
+    await held.promise;
+    await using fresh = await openTarget(world, own, { role: "sync", worker: "w2", signal: never });
+    expect(await fresh.takeOver()).toBe(1);
+    goOn.resolve();
+    await expect(frozen).rejects.toMatchObject({ code: 36101, detail: expect.stringContaining("w2 (sync)") });
+    await fresh.transaction(["INSERT INTO d.t VALUES (10, 'still mine')"]);
+    await server.sql("DELETE FROM d.t WHERE a = 10; DROP DATABASE frozen");
+  });
+
   test("a statement that is refused leaves nothing, and says which one; a lost connection is repeated", async () => {
     await using target = await openTarget(world, config, { role: "sync", worker: "w3", signal: never });
     await target.takeOver();

@@ -88,6 +88,8 @@ export interface Target extends AsyncDisposable {
 }
 
 const takeOverWaitMaxMs = 60_000;
+/** ER_CONNECTION_KILLED: MariaDB says so before it ends the connection. */
+const connectionKilled = 1927;
 
 /** What every session here needs so that values arrive as they left: zero dates, 31 February and id 0 are data, truncation is an error. */
 const sessionBase: Readonly<Record<string, string>> = {
@@ -210,6 +212,10 @@ class FencedTarget implements Target {
   async takeOver(signal: AbortSignal = this.#options.signal): Promise<number> {
     const id = textLiteral(this.sourceId);
     const connections = this.metaTable("fence_connection");
+    const owner = `${this.#options.worker} (${this.#options.role})`;
+    const before = await this.query(`SELECT epoch FROM ${this.#fence} WHERE id = ${id}`, signal);
+    const epochBefore = Number(before.rows[0]?.[0] ?? 0);
+    let wasCut = false;
     const startedMs = this.#world.clock.monotonicMs();
     const backoff = new Backoff({ minMs: 20, maxMs: 1000 }, () => this.#world.random.float());
     for (;;) {
@@ -217,16 +223,27 @@ class FencedTarget implements Target {
         await this.#endConnections(connections, id, signal);
         const epoch = await this.#onControl(async (control) => {
           await control.execute("SET SESSION innodb_lock_wait_timeout = 3", signal).catch(ignoreServerRefusal);
+          // Listed like those that write: who freezes in here holds the fence's row, and the next owner has to end that.
+          await control.execute(
+            `REPLACE INTO ${connections} (id, connection_id, epoch) VALUES (${id}, CONNECTION_ID(), ${this.#epoch})`,
+            signal,
+          );
           await control.execute("BEGIN", signal);
           try {
             await control.execute(
               `INSERT IGNORE INTO ${this.#fence} (id, epoch, worker) VALUES (${id}, 0, ${textLiteral(this.#options.worker)})`,
               signal,
             );
-            const { rows } = await control.query(`SELECT epoch FROM ${this.#fence} WHERE id = ${id} FOR UPDATE`, signal);
-            const next = Number(rows[0]?.[0] ?? 0) + 1;
-            const owner = textLiteral(`${this.#options.worker} (${this.#options.role})`);
-            await control.execute(`UPDATE ${this.#fence} SET epoch = ${next}, worker = ${owner} WHERE id = ${id}`, signal);
+            const { rows } = await control.query(`SELECT epoch, worker FROM ${this.#fence} WHERE id = ${id} FOR UPDATE`, signal);
+            const current = Number(rows[0]?.[0] ?? 0);
+            const holder = textOf(rows[0]?.[1] ?? "");
+            // Who wakes up in here was ended by the one that came after it, and must not take the source back.
+            if (wasCut && current > epochBefore && holder !== owner) {
+              throw dmErrors.fenced([this.sourceId, epochBefore, String(current), holder]);
+            }
+            const next = current + 1;
+            await control.execute(`UPDATE ${this.#fence} SET epoch = ${next}, worker = ${textLiteral(owner)} WHERE id = ${id}`, signal);
+            await this.#world.faults.at("target:take-over");
             await control.execute("COMMIT", signal);
             return next;
           } catch (error) {
@@ -246,6 +263,7 @@ class FencedTarget implements Target {
         return epoch;
       } catch (error) {
         if (!this.#mayRetry(error)) throw codedTargetError(error, "take-over of the source");
+        wasCut ||= error instanceof MysqlConnectionError || (error instanceof MysqlServerError && error.errno === connectionKilled);
         const waitedMs = this.#world.clock.monotonicMs() - startedMs;
         if (waitedMs > takeOverWaitMaxMs) throw takeOverTooLong(waitedMs, error);
         await this.#world.clock.sleep(backoff.next(), signal);
