@@ -224,11 +224,14 @@ describe("a store's process and its placement driver", { timeout: 60_000 }, () =
     await says(store, "the store serves");
     const copy = run("tikv-server", withConfig("store-two", [ports[2], ports[3]]));
     expect([await copy.ended, copy.output()]).toEqual([1, expect.stringContaining("code=72104")]);
-    store.child.kill("SIGTERM");
-    await store.ended;
-    // It has moved for good.
+    // Nothing is heard of it: it has moved. It comes back, and is not the store any more.
+    store.child.kill("SIGSTOP");
     const moved = run("tikv-server", withConfig("store-two", [ports[2], ports[3]]));
     await says(moved, "the store serves");
+    store.child.kill("SIGCONT");
+    expect([await store.ended, store.output()]).toEqual([1, expect.stringContaining("code=72104")]);
+    const back = run("tikv-server", withConfig("store-one", [ports[0], ports[1]]));
+    expect([await back.ended, back.output()]).toEqual([1, expect.stringContaining("code=72104")]);
     for (const each of [moved, { child: pd.child }]) each.child.kill("SIGTERM");
     await Promise.all([moved.ended, pd.ended]);
   });

@@ -30,7 +30,7 @@ import { configDocument, type ServerConfig, splitAddress } from "./config.ts";
 import { openDataDir } from "./data-dir.ts";
 import { connectDetector } from "./detector-line.ts";
 import { watchRoom } from "./disk-room.ts";
-import { claimStore, patientLink, patiently } from "./joining.ts";
+import { type Claimed, claimStore, keepClaim, patientLink, patiently } from "./joining.ts";
 import { createStoreMetrics } from "./metrics.ts";
 import { raftOptionsOf } from "./raft-options.ts";
 import { startStatusServer } from "./status-server.ts";
@@ -229,21 +229,25 @@ export async function startTikvServer(
   phase = "it starts, and waits for a placement driver";
   const clusterId = await patient(() => link.clusterId());
   const ident = identIn(folder.engine);
+  const heartbeatMs = config.integer("raftstore.pd-store-heartbeat-tick-interval");
+  let claimed: Claimed | null = null;
   // Another cluster's data is refused when it is opened.
   if (ident !== null && ident.clusterId === clusterId) {
     const { storeId } = ident;
     const { address } = metaOf(storeId);
-    const heartbeatMs = config.integer("raftstore.pd-store-heartbeat-tick-interval");
-    await claimStore(world, pd, { storeId, address, heartbeatMs }, { patient, signal: ending.signal });
+    claimed = await claimStore(world, pd, { storeId, address, heartbeatMs }, { patient, signal: ending.signal });
   }
   phase = "it starts";
   await store.open();
   if (folder.damaged.length > 0) await folder.damageIsDealtWith();
+  await claimed?.();
   await patient(() => pd.putStore(metaOf(store.storeId)));
   phase = "serving";
   log.info("the store serves", { store: store.storeId, addr: config.addr, cluster: clusterId });
 
   const background = stack.use(new TaskGroup(ending.signal));
+  const claim = { storeId: store.storeId, address: metaOf(store.storeId).address, heartbeatMs };
+  background.spawn((signal) => keepClaim(world, pd, claim, { end, signal }));
   background.spawn((signal) => keepTimestampLimit(world, () => pd.tso(), concurrency, signal));
   background.spawn((signal) => collectGarbage(world, pd, transactions, config.integer("gc.poll-interval"), signal));
   background.spawn((signal) => checkData(world, folder.engineFolder, config.integer("storage.check-data-interval"), end, signal));
