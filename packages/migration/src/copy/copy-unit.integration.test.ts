@@ -1,4 +1,5 @@
-import { openConnection } from "@skein/mysql";
+import { nodeWorld } from "@skein/base";
+import { currentPosition, openConnection } from "@skein/mysql";
 import { type DatabaseServer, startMariadb, startMysql } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SubtaskConfig } from "../config/subtask-config.ts";
@@ -215,6 +216,39 @@ describe.each([
     await using connection = await openConnection(world, endpoint(target), { mode: "bytes" });
     const state = await loadCopyState(connection, config, source.family);
     expect(state?.table("d", "a")?.low).toEqual(state?.table("d", "b")?.high);
+  });
+
+  test.each(["it is gone", "it is there again"])("a table without a key is dropped since its snapshot was taken, and %s", async (what) => {
+    await clean(source, target);
+    await source.sql("CREATE DATABASE d; CREATE TABLE d.keyless (a INT); INSERT INTO d.keyless VALUES (1)");
+    const config = subtask(source, target);
+    let end = 0;
+    const dropping = nodeWorld({
+      faults: {
+        at: async (point) => {
+          if (point !== "copy:snapshot" || end > 0) return;
+          await source.sql("INSERT INTO d.keyless VALUES (2)");
+          await using connection = await openConnection(world, endpoint(source), { mode: "bytes" });
+          end = (await currentPosition(connection)).offset;
+          await source.sql(
+            `DROP TABLE d.keyless${what === "it is gone" ? "" : "; CREATE TABLE d.keyless (a INT); INSERT INTO d.keyless VALUES (3)"}`,
+          );
+        },
+      },
+    });
+    await using unit = createCopyUnit(dropping, config, { worker: "w1" });
+    if (what === "it is there again") {
+      await expect(unit.run(never)).rejects.toMatchObject({ code: 32001 });
+      await copy(config);
+      expect(await rowsOf(target, "d.keyless")).toEqual([["3"]]);
+      return;
+    }
+    await unit.run(never);
+    await using connection = await openConnection(world, endpoint(target), { mode: "bytes" });
+    const state = await loadCopyState(connection, config, source.family);
+    // What replication reads up to there is of no use: the target has no such table.
+    expect(state?.table("d", "keyless")?.low.offset).toBeGreaterThanOrEqual(end);
+    expect(state?.isComplete).toBe(true);
   });
 
   test("a table in the target that lacks a column is refused by name", async () => {

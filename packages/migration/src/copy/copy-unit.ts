@@ -808,6 +808,20 @@ class CopyUnit implements Unit {
     table.state = "finished";
   }
 
+  /**
+   * A table that was dropped since its snapshot was taken. What it held in between is in the log, and there is no place for it any more:
+   * its low watermark is one at which it was gone, not the snapshot's.
+   */
+  async #markDroppedMeanwhile(table: TableWork, signal: AbortSignal): Promise<void> {
+    // A watermark ends the transaction of its connection, so it is not taken on one of the snapshot's.
+    await using connection = await sourceWork(() => openSource(this.#world, this.#config.from, signal), signal);
+    const low = await this.#lowFor(table, null, connection, signal);
+    const again = await sourceWork(() => readDefinition(connection, table.schema, table.table, signal), signal);
+    if (again === null) return await this.#markGone(table, low, signal);
+    this.#lows.delete(table);
+    throw dmErrors.dumpRun([`${table.schema}.${table.table} was dropped and created anew while its snapshot was read`]);
+  }
+
   /** All tables that are not finished, as of one point of the source. */
   async #copySnapshot(
     consistency: NonNullable<ReturnType<typeof parseExtraArguments>["consistency"]>,
@@ -846,8 +860,9 @@ class CopyUnit implements Unit {
   async #copyWhole(table: TableWork, snapshot: Snapshot, index: number, signal: AbortSignal): Promise<void> {
     const { target, store } = this.#opened();
     const connection = snapshot.connections[index] as Connection;
+    await this.#world.faults.at("copy:snapshot");
     const source = await sourceWork(() => readDefinition(connection, table.schema, table.table, signal), signal);
-    if (source === null) return await this.#markGone(table, snapshot.position, signal);
+    if (source === null) return await this.#markDroppedMeanwhile(table, signal);
     const place = await this.#makePlace(table, source.definition, connection, signal);
     const low = snapshot.position;
     table.row = {
