@@ -43,7 +43,7 @@ export const benchmark: Benchmark = {
       cases: [
         {
           name: "10 000 idle regions on 3 stores",
-          runsMax: 1,
+          runsMax: 3,
           metrics: [
             { name: "cpu", unit: "% of a core", better: "lower" },
             { name: "rss", unit: "MiB", better: "lower" },
