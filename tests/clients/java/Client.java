@@ -18,6 +18,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.tikv.common.BytePairWrapper;
 import org.tikv.common.ByteWrapper;
 import org.tikv.common.TiConfiguration;
@@ -448,10 +449,7 @@ public final class Client {
           Map<String, String> opened = new LinkedHashMap<>();
           for (String key : keys) opened.put(key, String.valueOf(BALANCE));
           patiently(() -> commit(session, now(session), opened, true));
-          System.out.println("started");
-          long ends = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
-          // on a machine that is too busy for even one of them meanwhile it takes longer
-          long last = ends + TimeUnit.SECONDS.toNanos(30);
+          AtomicLong ends = new AtomicLong(System.nanoTime() + TimeUnit.SECONDS.toNanos(30));
           Set<String> acknowledged = ConcurrentHashMap.newKeySet();
           AtomicInteger refused = new AtomicInteger();
           List<Future<?>> tasks = new ArrayList<>();
@@ -461,7 +459,7 @@ public final class Client {
                 threads.submit(
                     () -> {
                       Random random = new Random(id);
-                      for (int count = 0; System.nanoTime() < (acknowledged.isEmpty() ? last : ends); count++) {
+                      for (int count = 0; System.nanoTime() < ends.get(); count++) {
                         String entry = String.format("%sjournal-%d-%06d", p, id, count);
                         try {
                           long start = now(session);
@@ -484,8 +482,13 @@ public final class Client {
                       return null;
                     }));
           }
-          int audits = 0;
-          while (System.nanoTime() < (audits == 0 ? last : ends)) {
+          // Harm begins when a transfer was made: this client holds its callers for 40 s when a store dies, and then there would be none.
+          while (acknowledged.isEmpty() && System.nanoTime() < ends.get()) Thread.sleep(10);
+          audit(patiently(() -> auditor.scan(b(keys.get(0)), b(p + "account."), now(auditSession))));
+          int audits = 1;
+          ends.set(System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds));
+          System.out.println("started");
+          while (System.nanoTime() < ends.get()) {
             List<Kvrpcpb.KvPair> found;
             try {
               found = auditor.scan(b(keys.get(0)), b(p + "account."), now(auditSession));
@@ -511,7 +514,7 @@ public final class Client {
           while (entries.hasNext()) journal.add(entries.next().getKey().toStringUtf8());
           missing.removeAll(journal);
           want("acknowledged transfers that are lost", missing.size(), 0);
-          want("transfers and audits were made", !acknowledged.isEmpty() && audits > 0, true);
+          want("transfers were made", acknowledged.isEmpty(), false);
           System.out.println("# " + acknowledged.size() + " transfers, " + audits + " audits, " + refused.get() + " refused");
         });
   }
