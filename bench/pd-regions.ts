@@ -59,6 +59,8 @@ function caseOf(regionCount: number, rssMaxMib: number): BenchCase {
 
 async function run(context: BenchContext, regionCount: number): Promise<Record<string, number>> {
   const folder = `${context.folder}/${regionCount}`;
+  // Each run begins without what the one before told: its regions would be older than those.
+  await context.world.disk.remove(folder, { recursive: true });
   await context.world.disk.makeFolder(folder);
   const own = { ...context, folder };
   await using driver = await startPlacementDriver(own);
