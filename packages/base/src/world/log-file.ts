@@ -3,7 +3,7 @@ import { closeSync, openSync, renameSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { causeText } from "../core/errors.ts";
 import type { LogSink } from "../logger.ts";
-import { makeFolderSync } from "./make-folder.ts";
+import { makeFolder } from "./make-folder.ts";
 
 /**
  * Appends to `path`; when it would grow over `bytesMax` (default 512 MiB) it is put aside as `<name>-<time>.log`. Lines that cannot be
@@ -11,7 +11,7 @@ import { makeFolderSync } from "./make-folder.ts";
  */
 export function logFile(path: string, options: { readonly bytesMax?: number } = {}): LogSink {
   const bytesMax = options.bytesMax ?? 512 * 1024 * 1024;
-  makeFolderSync(dirname(path));
+  makeFolder(dirname(path));
   const open = () => openSync(path, "a", 0o640);
   let descriptor = open();
   let size = statSync(path).size;

@@ -154,7 +154,7 @@ export const nodeDisk: Disk = {
       throw error;
     }
   },
-  makeFolder: (path, options = {}) => makeFolder(path, options.mode ?? 0o700),
+  makeFolder: async (path, options = {}) => makeFolder(path, options.mode ?? 0o700),
   rename: (from, to) => rename(from, to),
   remove: (path, options = {}) => rm(path, { force: true, recursive: options.recursive ?? false }),
   syncFolder,
