@@ -59,7 +59,7 @@ export {
   silentLogger,
 } from "./logger.ts";
 export { isAbort, TaskGroup } from "./task-group.ts";
-export { freePort } from "./world/free-port.ts";
+export { freePort, isPortFree } from "./world/free-port.ts";
 export { logFile } from "./world/log-file.ts";
 export { nodeClock, nodeDisk, nodeWorld } from "./world/node-world.ts";
 export { type RunningServer, runServerProcess, type ServerLog, type ServerText } from "./world/server-process.ts";

@@ -12,19 +12,20 @@ const triesMax = 20;
 export async function freePort(world: World): Promise<number> {
   for (let tries = 0; tries < triesMax; tries++) {
     const port = world.random.between(lowest, highest);
-    if (await isFree(world, port)) return port;
+    if (await isPortFree(world, port)) return port;
   }
   const listener = await world.network.listen({ host: "127.0.0.1", port: 0 }, (stream) => stream.destroy());
   await listener.close();
   return listener.port;
 }
 
-async function isFree(world: World, port: number): Promise<boolean> {
+/** Whether a port of the loopback can be listened on at this moment. */
+export async function isPortFree(world: World, port: number): Promise<boolean> {
   try {
     const listener = await world.network.listen({ host: "127.0.0.1", port }, (stream) => stream.destroy());
     await listener.close();
     return true;
   } catch {
-    return false; // taken, or nothing can be listened on here: the last try says so
+    return false; // taken, or nothing can be listened on here: `freePort` says so with its last try
   }
 }

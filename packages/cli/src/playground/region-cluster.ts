@@ -1,6 +1,6 @@
 /** pd-servers and tikv-servers as an operator starts them: real processes, each on its host of a playground's network. */
 import { join } from "node:path";
-import { type Child, causeText, freePort, type World } from "@skein/base";
+import { type Child, causeText, freePort, isPortFree, type World } from "@skein/base";
 import { checkoutFolder, logEnd } from "@skein/servers";
 import { type KeptAddresses, noAddresses } from "./core/saved.ts";
 import { labelText, type Topology } from "./core/topology.ts";
@@ -154,7 +154,7 @@ class Cluster implements RegionCluster {
           ],
         ),
       );
-    // Stores give up after a while without a placement driver; several have an election before they answer.
+    // Several have an election before they answer. One that ended meanwhile is told here; stores would wait for it.
     if (this.pds.length > 1) await this.#untilLed();
     for (const { labels } of topology.stores) {
       this.#options.signal?.throwIfAborted();
@@ -278,21 +278,11 @@ class Cluster implements RegionCluster {
     if (host.hasOwnPorts) return `${host.address}:${usualPort}`;
     const key = `${name} ${usualPort}`;
     const kept = this.#options.addresses?.ports.get(key);
-    const port = kept !== undefined && (await this.#isFree(kept)) ? kept : await this.#newPort();
+    const port = kept !== undefined && (await isPortFree(this.#world, kept)) ? kept : await this.#newPort();
     if (kept !== undefined && port !== kept && this.#options.topology.pds.length > 1 && name.startsWith("pd-"))
       throw new Error(`several pd-servers cannot move: port ${kept}, which ${name} had, is used by another process`);
     this.#ports.set(key, port);
     return `${host.address}:${port}`;
-  }
-
-  async #isFree(port: number): Promise<boolean> {
-    try {
-      const listener = await this.#world.network.listen({ host: "127.0.0.1", port }, (stream) => stream.destroy());
-      await listener.close();
-      return true;
-    } catch {
-      return false;
-    }
   }
 
   async #newPort(): Promise<number> {
