@@ -160,19 +160,21 @@ export function leaderOf(region: RegionView): Peer | null {
   return region.meta.peers.find(({ id }) => id === region.leaderPeerId) ?? null;
 }
 
-/** A region as answers carry it. */
-export function regionAnswer(region: RegionView): {
+/** A region as answers carry it, with the peer that clients are to ask first. */
+export function regionAnswer(
+  region: RegionView,
+  first: Peer | null,
+): {
   readonly region: Input<metapb.Region>;
   readonly leader: Input<metapb.Peer> | null;
   readonly down_peers: Input<pdpb.PeerStats>[];
   readonly pending_peers: Input<metapb.Peer>[];
 } {
   const { meta } = region;
-  const leader = leaderOf(region);
   const peer = (id: number) => meta.peers.find((each) => each.id === id);
   return {
     region: regionMessage(meta),
-    leader: leader === null ? null : peerMessage(leader),
+    leader: first === null ? null : peerMessage(first),
     down_peers: region.downPeers.flatMap(({ peerId, downSeconds }) => {
       const down = peer(peerId);
       return down === undefined ? [] : [{ peer: peerMessage(down), down_seconds: downSeconds }];

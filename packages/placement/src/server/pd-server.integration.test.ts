@@ -202,7 +202,15 @@ describe("regions", () => {
     expect(answers[2]?.header?.error?.message).toMatch(
       /^region is stale: region id:20 end_key:"m" region_epoch:<conf_ver:2 version:1 > .* origin id:20 /,
     );
+    // A store that has just gone is nobody to ask first, while the region has another voter; one that is heard of again is.
+    const asked = async (key: string) => (await client.getRegion(new TextEncoder().encode(key)))?.leader?.storeId;
+    expect([await asked("a"), await asked("z")]).toEqual([1, 1]);
     stream.cancel();
+    await expect.poll(() => asked("a")).toBe(3);
+    expect(await asked("z")).toBe(1);
+    expect(services?.cluster.region(20)?.leaderPeerId).toBe(2001);
+    await client.storeHeartbeat({ stats: { store_id: 1 } });
+    expect(await asked("a")).toBe(1);
   });
 
   test("ids of a split are new; halted scheduling refuses one", async () => {

@@ -113,12 +113,9 @@ export function pdServices(options: PdServiceOptions): readonly (Implementation 
 
   const { pd: service } = pdpb;
   const m = service.methods;
-  const regionOrNone = (region: RegionView | null): Input<pdpb.GetRegionResponse> => {
-    if (region === null) return { header };
-    const answer = regionAnswer(region);
-    // Clients refuse a region without a leader, and follow a store that says who leads.
-    return { header, ...answer, leader: answer.leader ?? answer.region.peers?.[0] ?? null };
-  };
+  const answered = (region: RegionView) => regionAnswer(region, pd.firstPeerOf(region));
+  const regionOrNone = (region: RegionView | null): Input<pdpb.GetRegionResponse> =>
+    region === null ? { header } : { header, ...answered(region) };
   const regionsIn = (ranges: readonly { readonly start_key: Uint8Array; readonly end_key: Uint8Array }[], limit: number) => {
     const most = limit <= 0 ? scanLimitMax : Math.min(limit, scanLimitMax);
     const found: RegionView[] = [];
@@ -222,7 +219,7 @@ export function pdServices(options: PdServiceOptions): readonly (Implementation 
     }),
     GetRegionByID: unary(m.GetRegionByID, ({ region_id }) => regionOrNone(pd.cluster.region(region_id))),
     ScanRegions: unary(m.ScanRegions, ({ start_key, end_key, limit }) => {
-      const regions = regionsIn([{ start_key, end_key }], limit).map(regionAnswer);
+      const regions = regionsIn([{ start_key, end_key }], limit).map(answered);
       return {
         header,
         region_metas: regions.map(({ region }) => region),
@@ -234,7 +231,7 @@ export function pdServices(options: PdServiceOptions): readonly (Implementation 
       const regions = regionsIn(ranges, limit);
       if (isWhole && regions.length < (limit <= 0 ? scanLimitMax : limit) && !coverAll(ranges, regions))
         throw new HeaderRefusal("REGIONS_NOT_CONTAIN_ALL_KEY_RANGE", "the regions do not contain all the given key ranges");
-      return { header, regions: regions.map(regionAnswer) };
+      return { header, regions: regions.map(answered) };
     }),
     AskSplit: unary(m.AskSplit, async ({ region }) => {
       const [id] = await splitIds(region, 1);

@@ -20,7 +20,7 @@ import {
   upStore,
 } from "../cluster/core/store-state.ts";
 import { LiveCluster } from "../cluster/live-cluster.ts";
-import type { Label, RegionId, RegionView, StoreId, StoreMeta, StoreView } from "../core/model.ts";
+import type { Label, RegionId, Peer, RegionView, StoreId, StoreMeta, StoreView } from "../core/model.ts";
 import type { RegionAction } from "../core/region-action.ts";
 import { pdErrors } from "../errors.ts";
 import { createIdAllocator, type ResettableIds } from "../tso/id-allocator.ts";
@@ -85,6 +85,8 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
   readonly regions: RegionAdmin;
   readonly #options: PdOptions;
   readonly #streams = new Map<StoreId, RegionStream>();
+  /** Stores whose stream broke, and of which nothing came since. */
+  readonly #silent = new Set<StoreId>();
   readonly #storeListeners = new Set<(store: StoreView) => void>();
   readonly #regionListeners = new Set<(id: RegionId, region: RegionView | null) => void>();
   /** Store changes come one after the other: each is decided on what the one before it left. */
@@ -201,6 +203,7 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
     }
     this.#leadership = null;
     this.#streams.clear();
+    this.#silent.clear();
     this.#storeListeners.clear();
     this.#regionListeners.clear();
     this.#persistedHeartbeatMs.clear();
@@ -475,6 +478,7 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
     const meta = this.cluster.storeMeta(id);
     if (stats === null || meta === null) throw pdErrors.storeNotFound([id]);
     if (meta.state === "tombstone") throw new HeaderRefusal("STORE_TOMBSTONE", "store is tombstone");
+    this.#silent.delete(id);
     // A heartbeat with a report says nothing else: its numbers are not filled in.
     if (request.store_report === null) {
       const now = this.world.clock.nowMs();
@@ -532,10 +536,25 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
 
   bindStream(storeId: StoreId, stream: RegionStream): void {
     this.#streams.set(storeId, stream);
+    this.#silent.delete(storeId);
   }
 
   unbindStream(storeId: StoreId, stream: RegionStream): void {
-    if (this.#streams.get(storeId) === stream) this.#streams.delete(storeId);
+    if (this.#streams.get(storeId) !== stream) return;
+    this.#streams.delete(storeId);
+    this.#silent.add(storeId);
+  }
+
+  /**
+   * Whom clients ask for a region: its leader; when the leader's store has just gone, another voter, which says who leads as soon as it
+   * knows. Clients refuse a region without a leader; Python's (0.0.4) drops those parts of a transaction whose leader it cannot connect
+   * to, and commits the others.
+   */
+  firstPeerOf(region: RegionView): Peer | null {
+    const leader = leaderOf(region);
+    if (leader !== null && !this.#silent.has(leader.storeId)) return leader;
+    const { peers } = region.meta;
+    return peers.find(({ role, storeId }) => role !== "learner" && !this.#silent.has(storeId)) ?? leader ?? peers[0] ?? null;
   }
 
   push(region: RegionView, action: RegionAction): boolean {

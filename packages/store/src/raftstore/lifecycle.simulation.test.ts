@@ -168,6 +168,24 @@ describe("replicas are compared", () => {
 });
 
 describe("what clients are told", () => {
+  test("a leader whose store is gone is not named; the next one is", async () => {
+    const cluster = await started(11);
+    await put(cluster, "k001", "a");
+    const leads = () => cluster.leader(first(cluster))?.store;
+    const led = leads();
+    const up = cluster.up.find(({ store }) => store === led);
+    const followers = cluster.up.map(({ store }) => store).filter((store) => store !== led);
+    if (led === undefined || up === undefined) throw new Error("no leader");
+    const told = () => followers.map((store) => store.peers.get(first(cluster))?.notLeader().reason);
+    const naming = (storeId: number) => ({ kind: "notLeader", leader: { storeId } });
+    expect(told()).toMatchObject([naming(led.storeId), naming(led.storeId)]);
+    cluster.crash(up.machine, "kill");
+    expect(told()).toMatchObject([{ leader: null }, { leader: null }]);
+    await cluster.until("another one leads", () => leads() !== undefined && leads() !== led);
+    const next = leads()?.storeId ?? 0;
+    await cluster.until("it is named", () => JSON.stringify(told()).includes(`"storeId":${next}`));
+  });
+
   test("of each way in which a request does not fit", async () => {
     const cluster = await started(10);
     await put(cluster, "k001", "a");

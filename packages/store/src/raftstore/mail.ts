@@ -13,15 +13,22 @@ import { isPending } from "./reports.ts";
 
 export class Mail {
   readonly #store: RaftStore;
+  /** Stores whose connection broke, and of which nothing came since. */
+  readonly #silent = new Set<number>();
 
   constructor(store: RaftStore) {
     this.#store = store;
+  }
+
+  isSilent(storeId: number): boolean {
+    return this.#silent.has(storeId);
   }
 
   /** Of another store. */
   deliver(envelope: Envelope): void {
     if (this.#store.isClosed || envelope.to.storeId !== this.#store.storeId) return;
     const { content, regionId, from, to } = envelope;
+    this.#silent.delete(from.storeId);
     let peer = this.#store.peers.get(regionId);
     if (content.kind === "removed") {
       const isOlder = peer !== undefined && peer.region.confVer < envelope.epoch.confVer;
@@ -204,6 +211,7 @@ export class Mail {
   }
 
   unreachable(storeId: number): void {
+    this.#silent.add(storeId);
     this.#store.snapshots.unreachable(storeId);
     for (const peer of this.#store.peers.values()) {
       const there = peerOn(peer.region, storeId);

@@ -48,6 +48,7 @@ export class Peer {
   readonly id: number;
   readonly log: RegionLog;
   readonly raft: Raft;
+  readonly #isSilent: (storeId: number) => boolean;
   /** Without peers as long as this replica has no data (it waits for a snapshot). */
   region: Region;
   kind: RegionStateKind = "normal";
@@ -143,8 +144,11 @@ export class Peer {
     readonly promiseTicks: number;
     readonly options: RaftStoreOptions;
     readonly draw: (limit: number) => number;
+    /** Whether the connection to a store broke, and nothing came from it since. */
+    readonly isSilent: (storeId: number) => boolean;
   }) {
     const { region, log, applyState, options } = init;
+    this.#isSilent = init.isSilent;
     this.regionId = region.id;
     this.id = init.id;
     this.region = region;
@@ -203,10 +207,15 @@ export class Peer {
 
   // ── checks of requests ──────────────────────────────────────────────────────────────────────────────────────────────
 
+  /**
+   * A leader whose store is gone is not named, though no other one is known before an election: clients would go there, and Python's
+   * (0.0.4) drops those parts of a transaction whose leader it cannot connect to, and commits the others.
+   */
   notLeader(): RegionError {
     const { leader } = this.raft;
     const storeId = this.storeOf.get(leader);
-    const known = leader === 0 || leader === this.id || storeId === undefined ? null : { id: leader, storeId };
+    const isNobody = leader === 0 || leader === this.id || storeId === undefined || this.#isSilent(storeId);
+    const known = isNobody ? null : { id: leader, storeId };
     return new RegionError(
       { kind: "notLeader", regionId: this.regionId, leader: known },
       `region ${this.regionId} is led by ${known === null ? "nobody that this peer knows" : `store ${known.storeId}`}`,

@@ -375,6 +375,7 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       promiseTicks,
       options: this.options,
       draw: (limit) => this.world.random.below(limit),
+      isSilent: (storeId) => this.mail.isSilent(storeId),
     });
     this.peers.set(region.id, peer);
     this.awake.add(peer);
