@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { nodeWorld } from "@skein/base";
 import type { BenchContext, Benchmark, Contender } from "@skein/cli";
 
-import { type DatabaseServer, findProgram, startMariadb } from "@skein/servers";
+import { cpuSecondsOf, cpuSecondsOfEndedChildren, type DatabaseServer, findProgram, startMariadb } from "@skein/servers";
 import { createCopyUnit } from "../packages/migration/src/copy/copy-unit.ts";
 import { subtask } from "../packages/migration/src/copy/testing/fixture.ts";
 
@@ -169,20 +169,13 @@ async function measure(
 
 /** Of both servers, and of every contender's processes that have ended: unlike the wall time, little changed by a busy machine. */
 async function cpuSeconds(world: BenchContext["world"], ...servers: readonly DatabaseServer[]): Promise<number> {
-  const ticks = async (pid: string, first: number) => {
-    const stat = Buffer.from(await world.disk.readFile(`/proc/${pid}/stat`)).toString("utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return Number(fields[first]) + Number(fields[first + 1]);
-  };
-  let sum = await ticks("self", endedChildrenField);
-  for (const { pid } of servers) sum += await ticks(String(pid), ownTimeField);
-  return sum / ticksPerSecond;
+  return (
+    (await cpuSecondsOf(
+      world,
+      servers.map(({ pid }) => pid),
+    )) + (await cpuSecondsOfEndedChildren(world))
+  );
 }
-
-/** Fields of `/proc/PID/stat` after the name, from 0: user time, and the system's after it; the same of children that were waited for. */
-const ownTimeField = 11;
-const endedChildrenField = 13;
-const ticksPerSecond = 100;
 
 async function ours({ world, signal }: BenchContext, source: DatabaseServer, target: DatabaseServer): Promise<number> {
   const servers = JSON.stringify(

@@ -3,7 +3,7 @@
  * and while it applies one transaction of 2 GB. Both must stay flat: the last third of the time is held beside the first.
  */
 import type { BenchCase, BenchContext, Benchmark, PreparedBenchmark } from "@skein/cli";
-import { type DatabaseServer, startMariadb } from "@skein/servers";
+import { type DatabaseServer, memoryOf, startMariadb } from "@skein/servers";
 import { median } from "../packages/cli/src/bench/core/summary.ts";
 import { type Migration, startMigration } from "./support/migration.ts";
 import { type LogPosition, logEnd } from "./support/replica.ts";
@@ -165,7 +165,7 @@ async function watched(
   const startedMs = world.clock.monotonicMs();
   const sampling = (async () => {
     while (!ended.signal.aborted) {
-      samples.push({ atMs: world.clock.monotonicMs() - startedMs, mib: (await statusOf(context, migration.worker.pid)).VmRSS });
+      samples.push({ atMs: world.clock.monotonicMs() - startedMs, mib: (await memoryOf(world, migration.worker.pid)).nowMib });
       await world.clock.sleep(sampleMs, ended.signal).catch(() => {}); // the work is over
     }
   })();
@@ -176,24 +176,13 @@ async function watched(
     await sampling;
   }
   const seconds = (world.clock.monotonicMs() - startedMs) / 1000;
-  const peak = (await statusOf(context, migration.worker.pid)).VmHWM;
+  const peak = (await memoryOf(world, migration.worker.pid)).peakMib;
   const shown = Array.from({ length: 10 }, (_, i) => samples[Math.round((i * (samples.length - 1)) / 9)] as (typeof samples)[number]);
   context.say(`${name}, MiB after s: ${shown.map(({ atMs, mib }) => `${mib.toFixed(0)} (${(atMs / 1000).toFixed(1)})`).join(", ")}`);
   const third = Math.ceil(samples.length / 3);
   const first = median(samples.slice(0, third).map(({ mib }) => mib));
   const last = median(samples.slice(-third).map(({ mib }) => mib));
   return { "rss peak": peak, "first third": first, "last third": last, growth: last - first, work: bytes / 1e6 / seconds };
-}
-
-/** MiB of the process now, and at most so far; `/proc/PID/status` counts in KiB. */
-async function statusOf({ world }: BenchContext, pid: number): Promise<{ readonly VmRSS: number; readonly VmHWM: number }> {
-  const text = Buffer.from(await world.disk.readFile(`/proc/${pid}/status`)).toString("latin1");
-  const field = (name: string): number => {
-    const kib = new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1];
-    if (kib === undefined) throw new Error(`/proc/${pid}/status has no ${name}: the worker has ended`);
-    return Number(kib) / 1024;
-  };
-  return { VmRSS: field("VmRSS"), VmHWM: field("VmHWM") };
 }
 
 async function mustBeEqual(source: DatabaseServer, target: DatabaseServer, table: string): Promise<void> {

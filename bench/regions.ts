@@ -9,16 +9,10 @@
  */
 import { join } from "node:path";
 import type { World } from "@skein/base";
-import {
-  type BenchContext,
-  type Benchmark,
-  httpCall,
-  planTopology,
-  type RegionCluster,
-  type RegionProcess,
-  startRegionCluster,
-} from "@skein/cli";
+import { type BenchContext, type Benchmark, httpCall, type RegionCluster } from "@skein/cli";
 import { createKvClient, type KvClient } from "@skein/kvclient";
+import { cpuSecondsOf, memoryOf } from "@skein/servers";
+import { startRegionStore } from "./support/region-store.ts";
 
 const regionCount = 10_000;
 const splitsAtOnce = 100;
@@ -26,8 +20,6 @@ const idleSeconds = 30;
 const valueBytes = 256 * 1024;
 const putBytes = 300e6;
 const mib = 1024 * 1024;
-/** `man 5 proc`: user and system time are in these. */
-const ticksPerSecond = 100;
 
 export const benchmark: Benchmark = {
   name: "regions",
@@ -71,29 +63,12 @@ export const benchmark: Benchmark = {
   },
 };
 
-async function startCluster({ world, folder, signal }: BenchContext, name: string, storeConfig?: string): Promise<RegionCluster> {
-  const own = join(folder, name);
-  await world.disk.makeFolder(own);
-  const cluster = await startRegionCluster(world, own, {
-    topology: planTopology({ pds: 1, stores: 3, labels: [] }),
-    network: "loopback",
-    ...(storeConfig === undefined ? {} : { storeConfig }),
-  });
-  try {
-    await cluster.untilReady(signal);
-    return cluster;
-  } catch (error) {
-    await cluster[Symbol.asyncDispose]();
-    throw error;
-  }
-}
-
 const keyOf = (index: number) => Buffer.from(`k${String(index).padStart(8, "0")}`);
 
 async function idle(context: BenchContext): Promise<Record<string, number>> {
   const { world, scale, signal } = context;
   const count = Math.round(regionCount * scale);
-  await using cluster = await startCluster(context, "idle");
+  await using cluster = await startRegionStore(context, "idle");
   await using client = createKvClient(world, { endpoints: cluster.pdEndpoints });
   const startedMs = world.clock.monotonicMs();
   for (let from = 1; from < count; from += splitsAtOnce) {
@@ -107,13 +82,13 @@ async function idle(context: BenchContext): Promise<Record<string, number>> {
   await untilRest(context, cluster, count);
   await setLeaderMoves(cluster, { limit: 4, batch: 4 });
   const processes = [...cluster.stores, ...cluster.pds];
-  const before = await Promise.all(processes.map((each) => cpuSeconds(world, each)));
+  const before = await Promise.all(processes.map(({ pid }) => cpuSecondsOf(world, [pid])));
   const fromMs = world.clock.monotonicMs();
   await world.clock.sleep(idleSeconds * 1000, signal);
   const seconds = (world.clock.monotonicMs() - fromMs) / 1000;
-  const after = await Promise.all(processes.map((each) => cpuSeconds(world, each)));
+  const after = await Promise.all(processes.map(({ pid }) => cpuSecondsOf(world, [pid])));
   const percents = processes.map((_, index) => (((after[index] ?? 0) - (before[index] ?? 0)) / seconds) * 100);
-  const memory = await Promise.all(processes.map((each) => rssMib(world, each)));
+  const memory = await Promise.all(processes.map(async ({ pid }) => (await memoryOf(world, pid)).nowMib));
   context.say(processes.map(({ name }, index) => `${name}: ${percents[index]?.toFixed(1)} %, ${memory[index]?.toFixed(0)} MiB`).join("; "));
   const driver = cluster.stores.length;
   const { serves } = await timeRestart(context, cluster, client);
@@ -140,8 +115,8 @@ async function setLeaderMoves(cluster: RegionCluster, { limit, batch }: { readon
 async function untilRest(context: BenchContext, cluster: RegionCluster, count: number): Promise<void> {
   const { world, signal } = context;
   const windowMs = 15_000;
-  const processes = [...cluster.stores, ...cluster.pds];
-  const cpu = async () => (await Promise.all(processes.map((each) => cpuSeconds(world, each)))).reduce((sum, each) => sum + each, 0);
+  const pids = [...cluster.stores, ...cluster.pds].map(({ pid }) => pid);
+  const cpu = () => cpuSecondsOf(world, pids);
   const startedMs = world.clock.monotonicMs();
   let least = Number.POSITIVE_INFINITY;
   let steady = 0;
@@ -174,7 +149,7 @@ async function restart(context: BenchContext): Promise<Record<string, number>> {
 
 async function restartWithLog(context: BenchContext, name: string): Promise<Record<string, number>> {
   const { world, scale, signal } = context;
-  await using cluster = await startCluster(
+  await using cluster = await startRegionStore(
     context,
     name,
     "[raftstore]\nraft-log-gc-threshold = 1000000\nraft-log-reserve-max-ticks = 1000000\n",
@@ -224,18 +199,6 @@ async function timeRestart(context: BenchContext, cluster: RegionCluster, client
   );
   await stopped.kill("SIGCONT");
   return { serves: Math.max(serves, status), status, store: killed };
-}
-
-async function cpuSeconds(world: World, { pid }: RegionProcess): Promise<number> {
-  const stat = Buffer.from(await world.disk.readFile(`/proc/${pid}/stat`)).toString("latin1");
-  // the name may have blanks: fields are counted behind it
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
-}
-
-async function rssMib(world: World, { pid }: RegionProcess): Promise<number> {
-  const status = Buffer.from(await world.disk.readFile(`/proc/${pid}/status`)).toString("latin1");
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
 }
 
 async function folderBytes(world: World, folder: string): Promise<number> {

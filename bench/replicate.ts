@@ -11,7 +11,7 @@ import { createLogger, nodeClock, nodeWorld, type World } from "@skein/base";
 import type { BenchCase, BenchContext, Benchmark } from "@skein/cli";
 import { createSyncUnit, endpointOf } from "@skein/migration";
 import { comparePositions, currentPosition, openConnection, type Position, parsePosition } from "@skein/mysql";
-import { type DatabaseServer, makePrivateFolder, startMariadb } from "@skein/servers";
+import { type DatabaseServer, makePrivateFolder, memoryOf, startMariadb } from "@skein/servers";
 import { plainStart, testSubtask } from "../packages/migration/src/testing/subtask.ts";
 import { applyThreads, copyDataFolder, durableSettings, onTarget, pointReplica, replicaMustRun } from "./support/replica.ts";
 import { sysbench, sysbenchTables } from "./support/sysbench.ts";
@@ -176,9 +176,7 @@ async function replica(
   }
   const seconds = (world.clock.monotonicMs() - startedMs) / 1000;
   await target.sql("STOP SLAVE");
-  const memory = await world.disk.readFile(`/proc/${target.pid}/status`).catch(() => new Uint8Array());
-  const rss = /VmHWM:\s+(\d+)/.exec(Buffer.from(memory).toString("latin1"))?.[1];
-  return { transactions: count / seconds, "rss peak": Number(rss ?? 0) / 1024 };
+  return { transactions: count / seconds, "rss peak": (await memoryOf(world, target.pid)).peakMib };
 }
 
 /** `node bench/replicate.ts [scale]`: one run of each, for a profile. */

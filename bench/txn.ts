@@ -7,21 +7,11 @@
  * Values have 256 bytes. Each client writes keys of its own. The processor time is that of the three stores, of the client and
  * of the placement driver, in all and by transaction: on a busy machine it says more than the rate does.
  */
-import { join } from "node:path";
-import {
-  type BenchCase,
-  type BenchContext,
-  type Benchmark,
-  type Contender,
-  planTopology,
-  type RegionCluster,
-  startRegionCluster,
-} from "@skein/cli";
+import type { BenchCase, BenchContext, Benchmark, Contender, RegionCluster } from "@skein/cli";
 import { createKvClient } from "@skein/kvclient";
-import { type EtcdServer, whyNotEtcd } from "@skein/servers";
-import { startEtcdMembers } from "./support/etcd-members.ts";
-import { buildLoad, runLoad } from "./support/kvload.ts";
-import { cpuSecondsOf } from "./support/processes.ts";
+import { cpuSecondsOf } from "@skein/servers";
+import { runLoad } from "./support/kvload.ts";
+import { startBesideEtcd } from "./support/region-store.ts";
 import { runTxnLoad, txnKey } from "./support/txn-load.ts";
 
 const valueBytes = 256;
@@ -47,21 +37,10 @@ export const benchmark: Benchmark = {
   name: "txn",
   describe: "Transactions over our own client on three stores: one key beside etcd's compare and put, ten keys, 10 000 keys.",
   async prepare(context) {
-    const { world, folder, scale } = context;
-    const missing = (await buildLoad(world)) ?? (await whyNotEtcd(world));
-    const own = join(folder, "regions");
-    await world.disk.makeFolder(own);
-    const cluster = await startRegionCluster(world, own, {
-      topology: planTopology({ pds: 1, stores: 3, labels: [] }),
-      network: "loopback",
-    });
-    const etcd: EtcdServer[] = [];
-    const close = async () => {
-      await Promise.all([cluster[Symbol.asyncDispose](), ...etcd.map((member) => member[Symbol.asyncDispose]())]);
-    };
+    const { world, scale } = context;
+    const both = await startBesideEtcd(context);
+    const { cluster, etcd, missing } = both;
     try {
-      await cluster.untilReady(context.signal);
-      if (missing === null) etcd.push(...(await startEtcdMembers(context)));
       await spread(context, cluster);
       const ours = (load: { readonly keysOfTxn: number; readonly isPessimistic: boolean; readonly clients?: number }): Contender => ({
         name: "skein",
@@ -71,7 +50,7 @@ export const benchmark: Benchmark = {
       const peer: Contender = {
         name: "etcd",
         isOurs: false,
-        ...(missing === null ? {} : { missing }),
+        ...(missing.etcd === null ? {} : { missing: missing.etcd }),
         run: async () => {
           const endpoints = etcd.map(({ port }) => `127.0.0.1:${port}`);
           const pids = etcd.map(({ pid }) => pid);
@@ -107,10 +86,10 @@ export const benchmark: Benchmark = {
           alone("ten keys, pessimistic", ours({ keysOfTxn: 10, isPessimistic: true })),
           alone("10 000 keys, two clients", ours({ keysOfTxn: bigKeys, isPessimistic: false, clients: 2 })),
         ],
-        [Symbol.asyncDispose]: close,
+        [Symbol.asyncDispose]: () => both[Symbol.asyncDispose](),
       };
     } catch (error) {
-      await close();
+      await both[Symbol.asyncDispose]();
       throw error;
     }
   },

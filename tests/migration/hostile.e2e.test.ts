@@ -2,11 +2,10 @@
  * Input that wants to do harm, through real processes: names and values that look like SQL, names of tasks and sources that cannot be
  * names of tables or keys, files that want to fill memory, and peers that do not speak what the ports speak.
  */
-import { readFile } from "node:fs/promises";
 import type { Duplex } from "node:stream";
 import { nodeWorld } from "@skein/base";
 import { compareTable } from "@skein/cli";
-import { type DatabaseServer, openSql, startMariadb } from "@skein/servers";
+import { type DatabaseServer, memoryOf, openSql, startMariadb } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MigrationCluster, type Process } from "../support/cluster.ts";
 import { connectRaw, preface, sayRaw } from "../support/raw-bytes.ts";
@@ -190,10 +189,7 @@ describe("files that want to fill memory", () => {
 });
 
 describe("peers that do not speak what the ports speak", () => {
-  const residentBytes = async ({ child }: Process) => {
-    const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(await readFile(`/proc/${child.pid}/status`, "utf8")) ?? [];
-    return Number(kib) * 1024;
-  };
+  const residentBytes = async ({ child }: Process) => (await memoryOf(world, child.pid ?? 0)).nowMib * 1024 * 1024;
   /** Who neither reads nor throws us out: the ports' own limit is a minute. */
   const say = (process: Process, parts: readonly (string | Uint8Array)[]) => sayRaw(world, process.address, parts, 3_000);
   const odd: Readonly<Record<string, readonly (string | Uint8Array)[]>> = {

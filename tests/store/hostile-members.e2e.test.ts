@@ -2,16 +2,15 @@
  * Three placement drivers, their etcds and stores, under input that wants to do harm: every port that any of these processes listens
  * at gets bytes that it does not speak, connections that stay, answers that nobody reads, and fields of later versions.
  */
-import { readFile } from "node:fs/promises";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import type { Duplex } from "node:stream";
 import { nodeWorld, seededRandom } from "@skein/base";
 import { httpCall, planTopology, type RegionCluster } from "@skein/cli";
 import { pdpb } from "@skein/placement/wire";
 import { createRpcClient } from "@skein/rpc";
+import { listeningPorts, memoryOf } from "@skein/servers";
 import { tikvpb } from "@skein/store/wire";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { listeningPorts } from "../support/listening-ports.ts";
 import { oddBytes } from "../support/odd-bytes.ts";
 import { connectRaw, sayRaw } from "../support/raw-bytes.ts";
 import { type OpenCluster, openCluster } from "../support/region-cluster.ts";
@@ -42,7 +41,7 @@ beforeAll(async () => {
   // what was started as one process with a guard before it listens in a child of that
   const nodes = (await Promise.all(own.map((pid) => descendants(pid, "node")))).flat();
   pids = [...new Set([...own, ...nodes, ...etcds])];
-  ports = new Map(await Promise.all(pids.map(async (pid) => [pid, await listeningPorts(pid)] as const)));
+  ports = new Map(await Promise.all(pids.map(async (pid) => [pid, await listeningPorts(world, pid)] as const)));
 }, 180_000);
 
 afterAll(async () => {
@@ -51,11 +50,9 @@ afterAll(async () => {
 
 afterEach(async () => {
   for (const pid of pids) {
-    const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-    const name = /^Name:\s+(\S+)/m.exec(status)?.[1] ?? "";
-    expect(status, `${pid} has ended\n${status === "" ? await cluster.logs() : ""}`).not.toBe("");
-    const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(status) ?? [];
-    expect(Number(kib) / 1024, name).toBeLessThan(residentMibMax);
+    const memory = await memoryOf(world, pid).catch(() => null); // it has ended
+    expect(memory, memory === null ? await cluster.logs() : "").not.toBeNull();
+    expect(memory?.nowMib, String(pid)).toBeLessThan(residentMibMax);
   }
   await opened.client.transact(async (transaction) => transaction.put(Buffer.from("after"), Buffer.from("it")));
   expect(Buffer.from((await opened.client.raw().get(row(7))) ?? "").equals(large)).toBe(true);
@@ -149,10 +146,7 @@ test("answers that nobody reads: scans of a store, ranges and watches of metadat
     expect(changed.status).toBe(200);
     await opened.client.raw().put(Buffer.from("beside"), Buffer.from("them"));
   }
-  for (const pid of pids) {
-    const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, "utf8")) ?? [];
-    expect(Number(kib) / 1024).toBeLessThan(residentMibMax);
-  }
+  for (const pid of pids) expect((await memoryOf(world, pid)).nowMib).toBeLessThan(residentMibMax);
   for (const session of sessions) session.destroy();
   for (const stream of held) stream.destroy();
 }, 120_000);

@@ -5,7 +5,6 @@
  * After each family: the same processes live, they are small, and one who means well is served.
  */
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import type { Duplex } from "node:stream";
 import { crc32, gzipSync } from "node:zlib";
@@ -14,6 +13,7 @@ import { httpCall, planTopology, type RegionCluster, type RegionProcess } from "
 import type { KvClient } from "@skein/kvclient";
 import { pdpb } from "@skein/placement/wire";
 import { createRpcClient, type Input, isRpcError, type RpcClient, type UnaryMethod } from "@skein/rpc";
+import { memoryOf } from "@skein/servers";
 import { encodeKey, type kvrpcpb, tikvpb } from "@skein/store/wire";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { oddBytes } from "../support/odd-bytes.ts";
@@ -89,10 +89,7 @@ afterEach(async () => {
   const rows = await client.raw().scan({ start: row(0), end: Buffer.from("row0"), limit: rowCount + 1 });
   expect(rows.map(({ value }) => Buffer.from(value).toString())).toEqual(Array.from({ length: rowCount }, (_, i) => String(row(i))));
   const resident = await Promise.all(
-    processes().map(async ({ name, pid }) => {
-      const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, "utf8")) ?? [];
-      return { name, mib: Math.round(Number(kib) / 1024) };
-    }),
+    processes().map(async ({ name, pid }) => ({ name, mib: Math.round((await memoryOf(world, pid)).nowMib) })),
   );
   expect(resident.filter((each) => each.mib > residentMibMax)).toEqual([]);
 }, 120_000);

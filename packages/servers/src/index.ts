@@ -9,6 +9,7 @@ export {
 export { serverErrors } from "./errors.ts";
 export { type EtcdOptions, type EtcdServer, startEtcd, whyNotEtcd } from "./etcd.ts";
 export { logEnd, makePrivateFolder } from "./folders.ts";
+export { cpuSecondsOf, cpuSecondsOfEndedChildren, listeningPorts, memoryOf } from "./process-figures.ts";
 export { checkoutFolder, endsWithUs, findProgram, findProgramInTree, type Program } from "./program.ts";
 export type { ServerRelease } from "./releases.ts";
 export type { KillSignal, ServerProcess } from "./server-process.ts";

@@ -1,7 +1,7 @@
 /** A placement driver and a store as real processes: started, stopped, killed, and started where they do not belong. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { connect as connectTls } from "node:tls";
 import { nodeWorld, type TlsFiles } from "@skein/base";
 import { createPdClient } from "@skein/placement/client";
 import { createRpcClient } from "@skein/rpc";
+import { listeningPorts } from "@skein/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { peerPrefix } from "../raftstore/tcp-transport.ts";
 import { tikvpb } from "../wire/index.ts";
@@ -237,18 +238,6 @@ describe("a store's process and its placement driver", { timeout: 60_000 }, () =
   });
 });
 
-/** Ports that a process listens at, from what the system says of its sockets. */
-async function portsOf(pid: number): Promise<number[]> {
-  const links = await Promise.all((await readdir(`/proc/${pid}/fd`)).map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => "")));
-  const sockets = new Set(links.map((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1]));
-  const lines = (await readFile(`/proc/${pid}/net/tcp`, "utf8")).split("\n").slice(1);
-  return lines
-    .map((line) => line.trim().split(/ +/))
-    .filter((fields) => fields[3] === "0A" && sockets.has(fields[9]))
-    .map((fields) => Number.parseInt(fields[1]?.split(":")[1] ?? "", 16))
-    .sort((a, b) => a - b);
-}
-
 /** Files of a certificate of its own, for clients and servers. */
 async function makeCertificate(commonName: string): Promise<{ readonly cert: string; readonly key: string }> {
   const [cert, key] = [join(folder, `${commonName}.crt`), join(folder, `${commonName}.key`)];
@@ -276,7 +265,7 @@ describe("two stores' processes with one port each", { timeout: 60_000 }, () => 
     const places = (await client.getStores()).map(({ address, peerAddress }) => ({ address, peerAddress }));
     expect(places).toHaveLength(2);
     for (const { address, peerAddress } of places) expect(peerAddress).toBe(address);
-    for (const [i, { child }] of stores.entries()) expect(await portsOf(child.pid ?? 0)).toEqual([ports[i]]);
+    for (const [i, { child }] of stores.entries()) expect(await listeningPorts(world, child.pid ?? 0)).toEqual([ports[i]]);
 
     const region = async () => await client.getRegion(new Uint8Array(0));
     await expect.poll(async () => (await region())?.meta.peers.map(({ role }) => role), { timeout: 30_000 }).toEqual(["voter", "voter"]);
