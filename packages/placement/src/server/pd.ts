@@ -20,7 +20,7 @@ import {
   upStore,
 } from "../cluster/core/store-state.ts";
 import { LiveCluster } from "../cluster/live-cluster.ts";
-import type { Label, RegionId, Peer, RegionView, StoreId, StoreMeta, StoreView } from "../core/model.ts";
+import type { Label, Peer, RegionId, RegionView, StoreId, StoreMeta, StoreView } from "../core/model.ts";
 import type { RegionAction } from "../core/region-action.ts";
 import { pdErrors } from "../errors.ts";
 import { createIdAllocator, type ResettableIds } from "../tso/id-allocator.ts";
