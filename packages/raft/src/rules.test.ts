@@ -384,6 +384,23 @@ describe("what others are told", () => {
   });
 });
 
+describe("a group that was just made", () => {
+  test("a peer that is to stand soon does so once nobody leads by then, and not when somebody does", () => {
+    const alone = peer(1, { term: 1 });
+    alone.standSoon(2);
+    alone.tick();
+    expect(settle(alone)).toEqual([]);
+    alone.tick();
+    expect(settle(alone)).toMatchObject([{ kind: "preVote" }, { kind: "preVote" }]);
+    const led = peer(1, { term: 1 });
+    led.standSoon(2);
+    led.step({ from: 2, to: 1, term: 1, kind: "heartbeat", commit: 0, context: 7 });
+    settle(led);
+    for (let i = 0; i < 4; i++) led.tick();
+    expect(settle(led)).toEqual([]);
+  });
+});
+
 describe("promises", () => {
   test("R9: elections before their time after a restart are few", () => {
     const raft = peer(1, { term: 1, isRestarted: true });

@@ -203,8 +203,16 @@ describe("regions", () => {
       /^region is stale: region id:20 end_key:"m" region_epoch:<conf_ver:2 version:1 > .* origin id:20 /,
     );
     // A store that has just gone is nobody to ask first, while the region has another voter; one that is heard of again is.
+    const openStreams = async () => Number(/^pd_server_region_streams (\d+)$/m.exec(await (await fetch(`${pd.url}/metrics`)).text())?.[1]);
     const asked = async (key: string) => (await client.getRegion(new TextEncoder().encode(key)))?.leader?.storeId;
     expect([await asked("a"), await asked("z")]).toEqual([1, 1]);
+    // another stream in its name, whoever's it is, says nothing of the first one
+    const other = rpc.open(methods.RegionHeartbeat, { message: () => {}, over: () => {} });
+    other.send({ header, region: regionMessage(left), leader: { id: 2001, store_id: 1 }, term: 5 });
+    await expect.poll(openStreams).toBe(2);
+    other.cancel();
+    await expect.poll(openStreams).toBe(1);
+    expect(await asked("a")).toBe(1);
     stream.cancel();
     await expect.poll(() => asked("a")).toBe(3);
     expect(await asked("z")).toBe(1);

@@ -84,7 +84,8 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
   readonly gc: GcStates;
   readonly regions: RegionAdmin;
   readonly #options: PdOptions;
-  readonly #streams = new Map<StoreId, RegionStream>();
+  /** Of each store, the newest last: one that was cut off may come again before its old stream ends. */
+  readonly #streams = new Map<StoreId, Set<RegionStream>>();
   /** Stores whose stream broke, and of which nothing came since. */
   readonly #silent = new Set<StoreId>();
   readonly #storeListeners = new Set<(store: StoreView) => void>();
@@ -163,7 +164,9 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
     return this.#options.components;
   }
   get openStreams(): number {
-    return this.#streams.size;
+    let sum = 0;
+    for (const streams of this.#streams.values()) sum += streams.size;
+    return sum;
   }
 
   // ── the lead ──
@@ -535,12 +538,15 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
   }
 
   bindStream(storeId: StoreId, stream: RegionStream): void {
-    this.#streams.set(storeId, stream);
+    const streams = this.#streams.get(storeId);
+    if (streams === undefined) this.#streams.set(storeId, new Set([stream]));
+    else streams.add(stream);
     this.#silent.delete(storeId);
   }
 
   unbindStream(storeId: StoreId, stream: RegionStream): void {
-    if (this.#streams.get(storeId) !== stream) return;
+    const streams = this.#streams.get(storeId);
+    if (streams?.delete(stream) !== true || streams.size > 0) return;
     this.#streams.delete(storeId);
     this.#silent.add(storeId);
   }
@@ -559,7 +565,7 @@ export class Pd implements PdServices, StoreAdmin, OperatorSink {
 
   push(region: RegionView, action: RegionAction): boolean {
     const leader = leaderOf(region);
-    const stream = leader === null ? undefined : this.#streams.get(leader.storeId);
+    const stream = leader === null ? undefined : [...(this.#streams.get(leader.storeId) ?? [])].at(-1);
     if (stream === undefined) return false;
     stream(this.actionFor(region, action));
     return true;

@@ -236,6 +236,11 @@ export class Raft {
   endSilence(ticks: number): void {
     if (!this.isSilentOfRestart) return;
     this.#silentTicks = 0;
+    this.standSoon(ticks);
+  }
+
+  /** Stands for election in `ticks`, and a few times more, unless somebody leads by then: long before an election timeout. */
+  standSoon(ticks: number): void {
     this.#soonTicks = Math.max(1, ticks);
     this.#soonTries = soonTriesMax;
   }

@@ -126,6 +126,8 @@ export async function createRaftStore(world: World, config: RaftStoreConfig): Pr
 
 /** Regions that a refused epoch is told besides the one that was meant: each is some hundred bytes. */
 const siblingsMax = 128;
+/** How long followers leave a region that a split made to whoever stood for election at once: more than a vote takes on slow disks. */
+const splitWaitTicks = 2;
 
 export class RaftStore implements RegionKv, AsyncDisposable {
   readonly world: World;
@@ -1078,7 +1080,9 @@ export class RaftStore implements RegionKv, AsyncDisposable {
       const child = this.#addPeer(region, own.id, initialApplyState, this.#mayHaveForgotten(region.id), promiseTicks);
       child.approximateBytes = peer.approximateBytes;
       child.approximateKeys = peer.approximateKeys;
-      if (isLeader && own.role !== "learner") child.raft.campaign();
+      if (isLeader) child.raft.campaign();
+      // Whoever led when the split was committed may lead no more when it is applied: then nobody has stood for election at once.
+      child.raft.standSoon(splitWaitTicks + this.world.random.below(splitWaitTicks));
       this.markDirty(child);
     }
     if (isLeader) {
