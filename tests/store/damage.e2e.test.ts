@@ -35,6 +35,7 @@ beforeAll(async () => {
     for (let i = 0; i < 200; i++) transaction.put(Buffer.from(`txn/${i}`), value(i));
   });
   await client.split([key(1_000), key(2_000), Buffer.from("t")]);
+  await untilHealed(); // a store that has yet to get its replicas has tables of its own affairs only
 }, 120_000);
 
 afterAll(async () => {
